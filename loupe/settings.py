@@ -1,0 +1,32 @@
+"""The settings that the command line and both servers share, read from the environment (``LOUPE_*``).
+
+Built by whoever starts a process (``Settings()``), handed down as an argument; never read on import.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Limits(BaseModel):
+    """What a picture may be. Checked from the header, before anything is decoded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_bytes: int = Field(default=64 * 1024**2, gt=0, description="bytes of an encoded picture")
+    max_pixels_in: int = Field(default=64_000_000, gt=0, description="width * height that we decode")
+    max_pixels_out: int = Field(default=400_000_000, gt=0, description="width * height that we make")
+
+
+class Settings(BaseSettings):
+    """Base of every process's settings: ``LOUPE_LIMITS__MAX_BYTES=...``, ``LOUPE_STORAGE=s3://bucket``."""
+
+    model_config = SettingsConfigDict(env_prefix="LOUPE_", env_nested_delimiter="__", frozen=True)
+
+    limits: Limits = Limits()
+    models_dir: Path | None = Field(
+        default=None, description="a folder of checkpoints that is searched before those that ship"
+    )
+    storage: str = Field(default="file://.loupe", description="file:///folder or s3://bucket/prefix")
+    threads: int = Field(default=0, ge=0, description="CPU threads of a model; 0 means all cores")
