@@ -1,0 +1,92 @@
+"""``python -m serving``: the embedded inference server, or TorchServe, with Loupe's models.
+
+python -m serving
+python -m serving --runtime torchserve --models edsr_x4,edsr_fast_x4
+"""
+
+import functools
+import importlib.util
+import logging
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from loupe.errors import LoupeError, ModelNotFound
+from loupe.registry import find_model, find_models
+from serving.settings import ServingSettings
+
+logger = logging.getLogger("serving")
+
+
+class Runtime(StrEnum):
+    """Who serves."""
+
+    EMBEDDED = "embedded"
+    TORCHSERVE = "torchserve"
+
+
+class Engine(StrEnum):
+    """Who computes, in the embedded server."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+
+def main(
+    *,
+    runtime: Annotated[Runtime, typer.Option(help="embedded needs no Java")] = Runtime.EMBEDDED,
+    host: Annotated[str | None, typer.Option(help="address to listen on; 0.0.0.0 in a container")] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port, 8080 if not given")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 8081 if not given")] = None,
+    models: Annotated[str | None, typer.Option(help="names with commas between; all if not given")] = None,
+    backend: Annotated[Engine | None, typer.Option(help="of the embedded server")] = None,
+) -> None:
+    """Serve Loupe's models over HTTP and gRPC until Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    given = {
+        "http_host": host,
+        "http_port": port,
+        "grpc_port": grpc_port,
+        "serve_models": models,
+        "backend": backend and backend.value,
+    }
+    settings = ServingSettings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        names = choose_models(settings)
+        if runtime is Runtime.TORCHSERVE:
+            from serving.torchserve import serve_torchserve
+
+            serve_torchserve(names, settings)
+        else:
+            serve_embedded(names, settings)
+    except LoupeError as error:
+        logger.error("%s", error)
+        sys.exit(error.exit_code)
+
+
+def choose_models(settings: ServingSettings) -> list[str]:
+    """The models asked for, or all there are. Raises ModelNotFound."""
+    for name in settings.model_names:
+        find_model(name, settings)
+    names = list(settings.model_names or find_models(settings))
+    if not names:
+        raise ModelNotFound("there is no model to serve; set LOUPE_MODELS_DIR to a folder of checkpoints")
+    return names
+
+
+def serve_embedded(names: list[str], settings: ServingSettings) -> None:
+    """Serve in this process. KServe is imported only here: it takes seconds, and TorchServe needs none."""
+    from loupe.backends import open_backend
+    from serving.server import serve
+
+    engine = settings.backend
+    if engine == "auto":
+        engine = "openvino" if importlib.util.find_spec("openvino") else "torch"
+    serve({name: functools.partial(open_backend, engine, name, settings) for name in names}, settings)
+
+
+if __name__ == "__main__":
+    typer.run(main)

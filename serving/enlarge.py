@@ -1,0 +1,76 @@
+"""One request's pictures, from bytes to bytes: decode, enlarge, encode. The same in every server.
+
+enlarger = Enlarger(info, backend, settings)
+outcome = enlarger.run(request, cancelled=event.is_set)
+answer = build_answer(request, outcome.results, enlarger.card)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loupe import __version__
+from loupe.backends import Backend
+from loupe.errors import Cancelled, LoupeError
+from loupe.images import decode, encode, media_type
+from loupe.upscale import Progress, Upscaler
+from serving.contract import Card, Item, Request, Result
+from serving.settings import ServingSettings
+
+
+@dataclass
+class Outcome:
+    """What came of a request, and what it cost."""
+
+    results: list[Result | LoupeError] = field(default_factory=list)
+    pixels_in: int = 0
+    pixels_out: int = 0
+
+
+class Enlarger:
+    """A model that is loaded and ready. Thread-safe, as its backend is."""
+
+    def __init__(self, name: str, backend: Backend, settings: ServingSettings) -> None:
+        self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
+        self.limits = settings.limits
+        self.upscaler = Upscaler(backend, tile=settings.tile, limits=settings.limits)
+        self.software = f"Loupe {__version__} {name}"
+
+    def run(
+        self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]
+    ) -> Outcome:
+        """Enlarge every item; an item's own error takes the place of its result. Raises Cancelled alone.
+
+        ``on_tiles`` is told of each tile as it is done: what is cancelled half-way has cost something too.
+        """
+        outcome = Outcome()
+        for item in request.items:
+            if isinstance(item, LoupeError):
+                outcome.results.append(item)
+                continue
+            try:
+                outcome.results.append(self._enlarge(item, outcome, cancelled, on_tiles))
+            except Cancelled:
+                raise
+            except LoupeError as error:
+                outcome.results.append(error)
+        return outcome
+
+    def _enlarge(
+        self, item: Item, outcome: Outcome, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]
+    ) -> Result:
+        done = 0
+
+        def count(progress: Progress) -> None:
+            nonlocal done
+            on_tiles(progress.done - done)
+            done = progress.done
+
+        options = item.options
+        picture = decode(item.data, self.limits)
+        larger = self.upscaler.upscale(
+            picture, width=options.width, height=options.height, progress=count, cancelled=cancelled
+        )
+        data = encode(larger, options.format, quality=options.quality, software=self.software)
+        outcome.pixels_in += picture.width * picture.height
+        outcome.pixels_out += larger.width * larger.height
+        return Result(data=data, media_type=media_type(options.format))

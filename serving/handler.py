@@ -1,0 +1,98 @@
+"""The TorchServe handler: rows in, rows out; every picture's life is ``serving/enlarge.py``'s.
+
+TorchServe imports this file from the archive; ``loupe`` and ``serving`` are installed beside TorchServe. It
+takes raw bytes, v1 and v2 bodies on all of TorchServe's routes, in batches of any mixture (TorchServe's own
+envelopes read the first row only). A row that fails gets its own status; an exception would fail the batch.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ts.context import Context
+from ts.metrics.metric_type_enum import MetricTypes
+from ts.torch_handler.base_handler import BaseHandler
+
+from loupe.backends import open_backend
+from loupe.errors import LoupeError, NotAPicture
+from serving import contract
+from serving.contract import Answer, build_answer, error_answer
+from serving.enlarge import Enlarger, Outcome
+from serving.settings import ServingSettings
+
+BODY_KEYS = ("body", "data")  # TorchServe's names for a request's body; other keys come from the query
+
+
+class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not typed
+    """One model in one worker process of TorchServe."""
+
+    def initialize(self, context: Context) -> None:
+        """Load the checkpoint that lies in the archive. Raises CheckpointError: the worker never gets READY."""
+        name = context.manifest["model"]["modelName"]
+        self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
+        engine = "openvino" if self.settings.backend == "openvino" else "torch"
+        self.enlarger = Enlarger(name, open_backend(engine, name, self.settings), self.settings)
+        self.initialized = True
+
+    def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
+        """One answer for each row, in order."""
+        return [self._handle_row(row, index, context) for index, row in enumerate(data)]
+
+    def _handle_row(self, row: Mapping[str, Any], index: int, context: Context) -> bytes:
+        start, outcome, tiles = time.perf_counter(), Outcome(), 0
+
+        def count(done: int) -> None:
+            nonlocal tiles
+            tiles += done
+
+        try:
+            request = read_row(row, self.settings)
+            # TorchServe does not say that a client has gone, so nothing is ever cancelled here.
+            outcome = self.enlarger.run(request, cancelled=lambda: False, on_tiles=count)
+            answer = build_answer(request, outcome.results, self.enlarger.card)
+        except LoupeError as error:
+            answer = error_answer(error)
+        self._report(context, answer, outcome, tiles, time.perf_counter() - start)
+        context.set_response_status(answer.status, "", index)
+        context.set_response_content_type(index, answer.media_type)
+        for name, value in answer.headers.items():
+            context.set_response_header(index, name, value)
+        return answer.body
+
+    def _report(self, context: Context, answer: Answer, outcome: Outcome, tiles: int, seconds: float) -> None:
+        """The metrics of ``serving/metrics.py``, as far as TorchServe has them; see ``metrics.yaml``."""
+        model, cache = self.enlarger.card.name, context.metrics
+
+        def add(name: str, value: float, *labels: str, kind: MetricTypes = MetricTypes.COUNTER) -> None:
+            cache.get_metric(name, kind).add_or_update(value, [model, *labels])
+
+        add("loupe_requests_total", 1, str(answer.status))
+        add("loupe_request_seconds", round(seconds, 6), kind=MetricTypes.HISTOGRAM)
+        if tiles:
+            add("loupe_tiles_total", tiles)
+            add("loupe_megapixels_total", outcome.pixels_in / 1e6, "in")
+            add("loupe_megapixels_total", outcome.pixels_out / 1e6, "out")
+
+
+def read_row(row: Mapping[str, Any], settings: ServingSettings) -> contract.Request:
+    """Which of the contract's three forms a row has, by what is in it. Raises as the contract's parsers do."""
+    body = next((row[key] for key in BODY_KEYS if row.get(key)), None)
+    if body is None:
+        raise NotAPicture("the body is empty, expected a picture or JSON")
+    if isinstance(body, str):  # TorchServe decodes text/*
+        body = body.encode()
+    if isinstance(body, bytes | bytearray) and body.lstrip()[:1] == b"{":
+        body = contract.load_json(body)
+    if isinstance(body, bytes | bytearray):
+        options = {key: as_text(value) for key, value in row.items() if key not in BODY_KEYS}
+        return contract.parse_raw(bytes(body), options)
+    if not isinstance(body, dict):
+        raise contract.MalformedRequest(f"got a JSON {type(body).__name__}, expected an object")
+    if "instances" in body:
+        return contract.parse_v1(body, max_items=settings.max_items)
+    return contract.parse_v2(body, max_items=settings.max_items)
+
+
+def as_text(value: object) -> object:
+    """A value of the query, which TorchServe hands over as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value

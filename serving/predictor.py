@@ -1,0 +1,129 @@
+"""The KServe model: one loaded network behind KServe's model server, over HTTP and gRPC.
+
+    jobs, metrics = Jobs(running=2, waiting=32), Metrics()
+    model = Predictor("edsr_x4", lambda: open_backend("torch", "edsr_x4", settings), settings, jobs, metrics)
+
+Not ready until ``load()`` has returned. With a Remote backend the same class is the transformer.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+import kserve
+from kserve import InferRequest, InferResponse
+
+from loupe.backends import Backend
+from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
+from serving.contract import Answer, Request, build_answer
+from serving.enlarge import Enlarger, Outcome
+from serving.grpc_contract import grpc_error, read_grpc, write_grpc
+from serving.jobs import Jobs
+from serving.metrics import Metrics
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+LOADING_SECONDS = 2.0  # Retry-After while a model loads
+
+
+class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
+    """One model. All models of a process share its jobs, so that their sum is bounded."""
+
+    def __init__(
+        self,
+        name: str,
+        open_backend: Callable[[], Backend],
+        settings: ServingSettings,
+        jobs: Jobs,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__(name)
+        self.settings = settings
+        self.failure: LoupeError | None = None
+        self._open_backend = open_backend
+        self._enlarger: Enlarger | None = None
+        self._jobs = jobs
+        self._metrics = metrics
+
+    def load(self) -> bool:
+        """Open the backend and be ready. An error of the checkpoint is kept in ``failure``: others go on.
+
+        A remote backend that is not up yet is waited for, until the jobs are stopped.
+        """
+        while not self.ready and self.failure is None:
+            try:
+                self._enlarger = Enlarger(self.name, self._open_backend(), self.settings)
+                self.ready = True
+            except (BackendUnavailable, Overloaded) as error:
+                logger.info("%s: %s", self.name, error)
+                if self._jobs.stopping.wait(LOADING_SECONDS):
+                    self.failure = error
+            except LoupeError as error:
+                self.failure = error
+                logger.error("%s cannot be served: %s", self.name, error)
+        return bool(self.ready)
+
+    def start(self) -> None:
+        """Nothing: KServe's own would say ready before anything is loaded."""
+
+    def get_input_types(self) -> list[dict[str, object]]:
+        return [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
+
+    def get_output_types(self) -> list[dict[str, object]]:
+        return [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
+
+    async def predict(
+        self,
+        payload: Request | InferRequest,
+        headers: dict[str, str] | None = None,  # noqa: ARG002  # KServe's signature
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002
+    ) -> Answer | InferResponse:
+        """From ``serving/routes.py`` a Request; from KServe's gRPC servicer its InferRequest.
+
+        Raises LoupeError for the first, GrpcException for the second.
+        """
+        if isinstance(payload, Request):
+            return await self._answer(payload)
+        start, status = time.perf_counter(), Cancelled.status
+        try:
+            response = await self._answer_grpc(payload)
+            status = 200
+        except LoupeError as error:
+            status = error.status
+            raise grpc_error(error) from error
+        finally:
+            self._metrics.count_request(self.name, status, time.perf_counter() - start)
+        return response
+
+    async def _answer(self, request: Request) -> Answer:
+        enlarger = self._loaded()
+
+        def work(cancelled: Callable[[], bool]) -> Answer:
+            return build_answer(request, self._enlarge(enlarger, request, cancelled).results, enlarger.card)
+
+        with self._metrics.in_flight.labels(self.name).track_inprogress():
+            return await self._jobs.run(work)
+
+    async def _answer_grpc(self, message: InferRequest) -> InferResponse:
+        enlarger = self._loaded()
+        request = read_grpc(message, max_items=self.settings.max_items)
+        with self._metrics.in_flight.labels(self.name).track_inprogress():
+            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled))
+        if len(outcome.results) == 1 and isinstance(outcome.results[0], LoupeError):
+            raise outcome.results[0]
+        return write_grpc(request, outcome.results, enlarger.card)
+
+    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool]) -> Outcome:
+        outcome = enlarger.run(
+            request, cancelled=cancelled, on_tiles=self._metrics.tiles.labels(self.name).inc
+        )
+        self._metrics.count_pixels(self.name, outcome)
+        return outcome
+
+    def _loaded(self) -> Enlarger:
+        if self.failure is not None:
+            raise self.failure
+        if self._enlarger is None:
+            raise Overloaded(f"{self.name} is still loading", retry_after=LOADING_SECONDS)
+        return self._enlarger

@@ -1,0 +1,142 @@
+"""The HTTP side of the contract on KServe's FastAPI app: v2 infer and v1 predict.
+
+These two routes stand before KServe's own, which copy each picture through several lists, answer 500 to
+``{"inputs": []}``, know no limit, and work on when the client has gone. All others are KServe's.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from kserve import ModelRepository, errors
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, Response
+
+from loupe.errors import Cancelled, LoupeError, ModelNotFound, PictureTooLarge
+from serving import contract
+from serving.contract import Answer
+from serving.metrics import Metrics
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+INLINE_BYTES = (
+    1 << 20
+)  # up to here parsing takes less than a millisecond or two, and a thread is not worth it
+KSERVE_STATUS: dict[type[Exception], int] = {
+    errors.ModelNotFound: 404,
+    errors.ModelNotReady: 503,
+    errors.ServerNotReady: 503,
+    NotImplementedError: 501,
+}
+BINARY_HEADER = "inference-header-content-length"
+
+
+def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings, metrics: Metrics) -> None:
+    """Put the contract's routes on ``app``. Call before KServe adds its own."""
+
+    def parse(protocol: str, body: bytes) -> contract.Request:
+        read = contract.parse_v2 if protocol == "v2" else contract.parse_v1
+        return read(contract.load_json(body), max_items=settings.max_items)
+
+    async def infer(protocol: str, name: str, http: HTTPRequest) -> Answer:
+        body = await read_body(http, settings.max_request_bytes)
+        model = models.get_model(name)
+        if model is None:
+            raise ModelNotFound(f"no model {name!r}; there are {', '.join(models.get_models())}")
+        if BINARY_HEADER in http.headers:
+            raise contract.MalformedRequest(
+                "binary tensors are not read here; send base64 in 'data', or use gRPC"
+            )
+        if len(body) <= INLINE_BYTES:
+            request = parse(protocol, body)
+        else:
+            request = await asyncio.to_thread(parse, protocol, body)
+        answer, _ = await while_connected(http, model(request, headers=dict(http.headers)))
+        return answer  # type: ignore[no-any-return]  # kserve is not typed
+
+    async def respond(protocol: str, name: str, http: HTTPRequest) -> Response:
+        start, status = time.perf_counter(), 500
+        try:
+            try:
+                answer = await infer(protocol, name, http)
+            except LoupeError as error:
+                answer = contract.error_answer(error)
+            status = answer.status
+        finally:
+            label = name if name in models.get_models() else "unknown"
+            metrics.count_request(label, status, time.perf_counter() - start)
+        return Response(answer.body, answer.status, answer.headers, answer.media_type)
+
+    async def infer_v2(model_name: str, request: HTTPRequest) -> Response:
+        """Enlarge pictures; Open Inference Protocol."""
+        return await respond("v2", model_name, request)
+
+    async def predict_v1(model_name: str, request: HTTPRequest) -> Response:
+        """Enlarge pictures; v1 protocol."""
+        return await respond("v1", model_name, request)
+
+    app.add_api_route("/v2/models/{model_name}/infer", infer_v2, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/models/{model_name}:predict", predict_v1, methods=["POST"], response_model=None)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Errors of the other routes in the contract's form. Call after KServe has added its own handlers.
+
+    KServe's log a traceback each time, which is every probe while models load.
+    """
+
+    async def answer(_: HTTPRequest, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        return JSONResponse({"error": str(error)}, KSERVE_STATUS[type(error)])
+
+    for kind in (HTTPException, *KSERVE_STATUS):
+        app.add_exception_handler(kind, answer)
+
+
+async def read_body(http: HTTPRequest, limit: int) -> bytes:
+    """The body, never more than ``limit`` bytes of it in memory. Raises PictureTooLarge.
+
+    What is too much is read on and dropped for a while: many clients only listen once they have sent all.
+    """
+    declared = int(http.headers.get("content-length", "0"))
+    too_large = PictureTooLarge(f"the request is larger than {limit} bytes")
+    if declared > limit and "expect" in http.headers:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in http.stream():
+        size += len(chunk)
+        if size > 4 * limit:
+            break
+        if max(size, declared) <= limit:
+            chunks.append(chunk)
+    if max(size, declared) > limit:
+        raise too_large
+    return b"".join(chunks)
+
+
+async def while_connected(http: HTTPRequest, work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``; cancel it when the client goes away, and raise Cancelled. Read the body first."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(disconnected(http.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Cancelled("the client went away")
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def disconnected(receive: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> None:
+    """Return when the connection has closed."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

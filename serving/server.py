@@ -1,0 +1,180 @@
+"""The embedded inference server: KServe's model server with Loupe's models in its process.
+
+    serve({"edsr_x4": lambda: open_backend("torch", "edsr_x4", settings)}, settings)
+
+Returns after SIGINT or SIGTERM.
+
+The ports open first and answer "alive" while models load; ``/v2/health/ready`` says yes once they have.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import kserve.model_server
+import uvicorn
+from grpc import aio
+from kserve import ModelServer
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from kserve.protocol.rest.server import RESTServer
+
+from loupe.backends import Backend
+from loupe.errors import CheckpointError
+from serving.jobs import Jobs
+from serving.metrics import Metrics
+from serving.ports import PortTaken, free_port, listen
+from serving.predictor import Predictor
+from serving.routes import add_error_handlers, add_routes
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+
+def serve(openers: Mapping[str, Callable[[], Backend]], settings: ServingSettings) -> None:
+    """Serve models by name until SIGINT or SIGTERM; ``openers`` load them.
+
+    Raises PortTaken at once, and CheckpointError if no model can be loaded.
+    """
+    jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
+    server = EmbeddedServer(settings, jobs, metrics)
+    server.start([Predictor(name, opener, settings, jobs, metrics) for name, opener in openers.items()])
+
+
+class ReadyWhenLoaded(DataPlane):  # type: ignore[misc]  # kserve is not typed
+    """KServe's data plane, whose own ``ready`` is always true."""
+
+    async def ready(self) -> bool:
+        """Every model is loaded or has failed for good, and one at least is loaded."""
+        models = self.model_registry.get_models().values()
+        return any(model.ready for model in models) and all(model.ready or model.failure for model in models)
+
+
+class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # kserve is not typed
+    """No loading and unloading over the network: whoever can ask for a picture must not take a model away."""
+
+    async def load(self, model_name: str) -> None:
+        raise NotImplementedError(f"{model_name}: models are chosen when the server starts")
+
+    async def unload(self, model_name: str) -> None:
+        raise NotImplementedError(f"{model_name}: models are chosen when the server starts")
+
+
+class _HTTPServer(uvicorn.Server):
+    """uvicorn that leaves signals to us: it would end the process while gRPC still works."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
+    """KServe's server, on one address of our choice and with ready meaning ready."""
+
+    def __init__(self, settings: ServingSettings, jobs: Jobs, metrics: Metrics) -> None:
+        kserve_logger = logging.getLogger("kserve")
+        kserve_logger.setLevel(logging.ERROR)
+        kserve_logger.addHandler(logging.NullHandler())  # without one KServe would set up logging of its own
+        # KServe answers some of its own routes with ORJSONResponse; FastAPI says so once in every process.
+        warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")
+        super().__init__(
+            http_port=settings.http_port, grpc_port=settings.grpc_port, enable_latency_logging=False
+        )
+        self.settings = settings
+        self.jobs = jobs
+        self.metrics = metrics
+        self.dataplane = ReadyWhenLoaded(model_registry=self.registered_models)
+        self.model_repository_extension = FixedModels(model_registry=self.registered_models)
+
+    def start(self, models: Sequence[Predictor]) -> None:
+        """Serve until SIGINT or SIGTERM. Raises PortTaken at once, CheckpointError if no model loads."""
+        host = self.settings.http_host
+        http = listen(host, self.http_port, purpose="HTTP", choose="--port or LOUPE_HTTP_PORT")
+        self.grpc_port = free_port(
+            host, self.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT"
+        )
+        for model in models:
+            self.register_model(model)
+        with http:
+            asyncio.run(self._serve_all(http, models))
+
+    async def _serve_all(self, listener: socket.socket, models: Sequence[Predictor]) -> None:
+        http = self._make_http()
+        grpc = await self._start_grpc()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, _stop, http)
+        serving = asyncio.create_task(http.serve(sockets=[listener]))
+        loading = asyncio.create_task(self._load(models, listener, http))
+        try:
+            await serving
+            if loading.done():
+                loading.result()
+        finally:
+            loading.cancel()
+            await grpc.stop(grace=None)
+            await asyncio.to_thread(self.jobs.stop)
+
+    async def _load(self, models: Sequence[Predictor], listener: socket.socket, http: uvicorn.Server) -> None:
+        """Load one after another: together they would hold the memory of all at once, and share the cores."""
+        for model in models:
+            await asyncio.to_thread(model.load)
+        names = [model.name for model in models if model.ready]
+        if not names:
+            http.should_exit = True
+            raise CheckpointError(
+                f"none of the models can be served: {', '.join(model.name for model in models)}"
+            )
+        host, port = listener.getsockname()[:2]
+        logger.info("gRPC on %s:%d", host, self.grpc_port)
+        logger.info("inference server ready at http://%s:%d (models: %s)", host, port, ", ".join(names))
+
+    def _make_http(self) -> uvicorn.Server:
+        app = kserve.model_server.app
+        add_routes(app, self.registered_models, self.settings, self.metrics)
+        RESTServer(
+            "kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port
+        ).create_application()
+        add_error_handlers(app)
+        return _HTTPServer(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_keep_alive=65,  # longer than the idle time of the usual proxy, as KServe has it
+                timeout_graceful_shutdown=self.settings.grace_seconds,
+            )
+        )
+
+    async def _start_grpc(self) -> aio.Server:
+        """KServe's servicer on our address: its own server listens on all of them and shares a taken port."""
+        server = aio.server(
+            interceptors=(ExceptionToStatusInterceptor(),),
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", self.settings.max_request_bytes),
+                ("grpc.max_send_message_length", -1),
+            ],
+        )
+        grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceServicer(self.dataplane, self.model_repository_extension), server
+        )
+        try:
+            server.add_insecure_port(f"{self.settings.http_host}:{self.grpc_port}")
+        except RuntimeError as error:
+            raise PortTaken(f"port {self.grpc_port} for gRPC cannot be used: {error}") from error
+        await server.start()
+        return server
+
+
+def _stop(http: uvicorn.Server) -> None:
+    """First signal: finish what is at work, within the grace. Second: now."""
+    http.force_exit = http.should_exit
+    http.should_exit = True
