@@ -1,0 +1,57 @@
+"""Which models there are: checkpoints in a folder of one's own first, then those that ship with Loupe.
+
+    for info in list_models(Settings()): print(info.name, info.scale)
+    model, info = load_model(find_model("edsr_light_x4", Settings()))
+"""
+
+import logging
+from pathlib import Path
+
+from loupe.checkpoint import CheckpointInfo, read_info
+from loupe.errors import CheckpointError, InvalidOption, ModelNotFound
+from loupe.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = Path(__file__).parent / "weights"
+QUALITY = "set5_psnr_y"  # the metric by which the default of a factor is chosen
+
+
+def find_models(settings: Settings) -> dict[str, Path]:
+    """Name -> checkpoint. One that cannot be read is logged and left out: it must not take the others down."""
+    found: dict[str, Path] = {}
+    folders = [settings.models_dir] if settings.models_dir else []
+    for folder in (*folders, WEIGHTS):
+        for path in sorted(folder.glob("*.safetensors")):
+            try:
+                found.setdefault(read_info(path).name, path)
+            except CheckpointError as error:
+                logger.warning("left out: %s", error)
+    return found
+
+
+def list_models(settings: Settings) -> list[CheckpointInfo]:
+    """The infos of ``find_models``, by factor, the best of each factor first."""
+    infos = [read_info(path) for path in find_models(settings).values()]
+    return sorted(infos, key=lambda info: (info.scale, -info.metrics.get(QUALITY, 0.0), info.name))
+
+
+def find_model(name: str, settings: Settings) -> Path:
+    """The checkpoint of ``name``. ModelNotFound names those there are."""
+    models = find_models(settings)
+    if name not in models:
+        there = ", ".join(sorted(models)) or "none: train one with `python -m training`, or set LOUPE_MODELS_DIR"
+        raise ModelNotFound(f"model: got {name!r}, expected one of: {there}")
+    return models[name]
+
+
+def default_model(infos: list[CheckpointInfo], scale: int | None = None) -> str:
+    """The best of this factor by measured quality; without a factor, of 4 if there is one, else of the largest."""
+    if not infos:
+        raise ModelNotFound("there is no model: train one with `python -m training`, or set LOUPE_MODELS_DIR")
+    scales = sorted({info.scale for info in infos})
+    wanted = scale if scale is not None else (4 if 4 in scales else scales[-1])
+    fitting = [info for info in infos if info.scale == wanted]
+    if not fitting:
+        raise InvalidOption(f"factor: got {wanted}, expected one of {', '.join(map(str, scales))}")
+    return max(fitting, key=lambda info: (info.metrics.get(QUALITY, 0.0), info.parameters)).name

@@ -1,0 +1,97 @@
+"""Train a model: ``python -m training --recipe edsr_x4 --data photos/``.
+
+Alone, under ``torchrun --nproc-per-node=2 -m training ...``, or in a TrainJob: the same arguments. Started again with the
+same ``--output`` it resumes.
+"""
+
+import argparse
+import dataclasses
+import logging
+import os
+import sys
+from pathlib import Path
+
+from loupe.errors import LoupeError
+from training.recipes import RECIPES, Recipe
+
+DEFAULT_STORE = Path("runs/data")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="what to train")
+    parser.add_argument(
+        "--data", default="div2k", help="a folder, s3://bucket/prefix, or div2k (default: downloaded once)"
+    )
+    parser.add_argument(
+        "--valid", help="pictures to validate on (default: div2k's own, or the last 3%% of --data)"
+    )
+    parser.add_argument("--output", type=Path, help="folder of the run (default: runs/RECIPE)")
+    parser.add_argument(
+        "--store", type=Path, default=DEFAULT_STORE, help="where packs and downloads are kept"
+    )
+    parser.add_argument("--steps", type=int, help="instead of the recipe's number")
+    parser.add_argument("--batch", type=int, help="crops a step over all processes, instead of the recipe's")
+    parser.add_argument("--save-every", type=int, help="steps between two saved states")
+    parser.add_argument("--validate-every", type=int, help="steps between two validations")
+    parser.add_argument("--seed", type=int, help="of weights and crops")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", "fp32", "bf16"], help="auto: bf16 on a GPU"
+    )
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    parser.add_argument("--workers", type=int, default=1, help="threads that cut crops ahead of time")
+    parser.add_argument("--license", default="", help="of the data, for the checkpoint and its card")
+    parser.add_argument(
+        "--data-name", help="what to call the data in the checkpoint (default: --data's last part)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser.parse_args(arguments)
+
+
+def choose_recipe(arguments: argparse.Namespace) -> Recipe:
+    """The named recipe with what the command line overrides."""
+    fields = ("steps", "batch", "save_every", "validate_every", "seed")
+    changes = {name: getattr(arguments, name) for name in fields if getattr(arguments, name) is not None}
+    return dataclasses.replace(RECIPES[arguments.recipe](), **changes)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, prepare data, train. Returns the exit code."""
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    from training.loop import Options, train
+    from training.prepare import prepare_data
+
+    try:
+        recipe = choose_recipe(options)
+        data, valid = prepare_data(
+            options.data, options.valid, recipe.scale, options.store, quiet=options.quiet
+        )
+        final = train(
+            recipe,
+            data=data,
+            valid=valid,
+            output=options.output or Path("runs") / recipe.name,
+            options=Options(
+                device=options.device,
+                precision=options.precision,
+                compile=options.compile,
+                workers=options.workers,
+                data_name=options.data_name or options.data.rstrip("/").rsplit("/", 1)[-1],
+                license=options.license,
+                quiet=options.quiet,
+            ),
+        )
+    except (LoupeError, ValueError, FloatingPointError) as error:
+        print(f"training: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code if isinstance(error, LoupeError) else 2
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"{final}: done; see it with `loupe models --models-dir {final.parent}`")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Who this process is among those that train together: ``torchrun`` says so in the environment.
+
+The same ``python -m training`` line runs alone, under ``torchrun --nproc-per-node=2`` (gloo on CPU, nccl on GPU), and in
+a Kubeflow TrainJob.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Process:
+    """``rank`` of ``world`` processes, on ``device``. Rank 0 alone logs, validates and saves."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network on this device, gradients averaged over all processes."""
+        network = network.to(self.device, memory_format=torch.channels_last)
+        if self.world == 1:
+            return network
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids)
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+    def any(self, flag: bool) -> bool:
+        """True on all ranks if it is on one; for a stop signal that only some have seen."""
+        if self.world == 1:
+            return flag
+        total = torch.tensor([float(flag)], device=self.device)
+        dist.all_reduce(total)
+        return bool(total.item() > 0)
+
+
+@contextmanager
+def join(device: str) -> Iterator[Process]:
+    """Join the group that torchrun describes, and leave it at the end. ``device``: auto, cpu or cuda."""
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if kind == "cuda":
+        index = int(os.environ.get("LOCAL_RANK", "0"))
+        torch.cuda.set_device(index)
+        where = torch.device("cuda", index)
+    else:
+        where = torch.device("cpu")
+    if world == 1:
+        yield Process(0, 1, where)
+        return
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        yield Process(rank, world, where)
+    finally:
+        dist.destroy_process_group()

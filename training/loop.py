@@ -1,0 +1,219 @@
+"""The one training loop: every model, one process or many, started fresh or resumed.
+
+    train(recipe, data=pack, valid=pack, output=Path("runs/edsr_x4"), options=Options())
+
+Leaves in ``output``: ``last.safetensors`` (to resume), ``best.safetensors`` and ``model.safetensors`` (checkpoints of the
+averaged weights, best by validation and at the end), ``log.jsonl`` and ``tensorboard/``.
+"""
+
+import copy
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from loupe.checkpoint import CheckpointInfo, describe, save_checkpoint
+from training.data import Crops, as_float, load_steps
+from training.distributed import Process, join
+from training.log import RunLog
+from training.objective import Objective, build_objective
+from training.pack import Pack
+from training.recipes import Recipe
+from training.schedule import learning_rate_at
+from training.state import State, restore_state, save_state
+from training.validation import validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run, as against what to train. ``precision`` auto: bf16 on a GPU, fp32 on a CPU."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    workers: int = 1
+    log_every: int = 50
+    data_name: str = ""
+    license: str = ""
+    quiet: bool = False
+
+
+def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Options) -> Path:
+    """Run the recipe to its end and return the final checkpoint. Resumes from ``output/last.safetensors``."""
+    output.mkdir(parents=True, exist_ok=True)
+    with join(options.device) as process:
+        objective = build_objective(recipe)
+        networks = {name: process.wrap(network) for name, network in objective.networks.items()}
+        state = _fresh_state(objective, recipe)
+        last = output / "last.safetensors"
+        if last.exists():
+            restore_state(last, state, repr(recipe))
+            logger.info("resuming at step %d of %d", state.step, recipe.steps)
+        process.barrier()
+        if options.compile:
+            networks = {name: torch.compile(network) for name, network in networks.items()}
+        crops = Crops(
+            pack=data,
+            scale=recipe.scale,
+            patch=recipe.patch,
+            batch=recipe.batch,
+            seed=recipe.seed,
+            rank=process.rank,
+            world=process.world,
+        )
+        _run(recipe, objective, networks, state, crops, valid, output, process, options)
+        final = output / "model.safetensors"
+        if process.is_main:
+            save_checkpoint(final, state.ema, _info(recipe, state.ema, {"valid_psnr_y": state.best}, options))
+        process.barrier()
+    return final
+
+
+def _fresh_state(objective: Objective, recipe: Recipe) -> State:
+    optimizers = {
+        name: torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, betas=recipe.betas)
+        for name, network in objective.networks.items()
+    }
+    ema = copy.deepcopy(objective.networks["model"]).requires_grad_(False)
+    return State(objective.networks, ema, dict(optimizers))
+
+
+def _run(
+    recipe: Recipe,
+    objective: Objective,
+    networks: dict[str, nn.Module],
+    state: State,
+    crops: Crops,
+    valid: Pack,
+    output: Path,
+    process: Process,
+    options: Options,
+) -> None:
+    dtype = _autocast_dtype(options.precision, process.device)
+    pin = process.device.type == "cuda"
+    batches = load_steps(crops, state.step, recipe.steps, workers=options.workers, pin=pin)
+    quiet = options.quiet or not process.is_main
+    folder = output if process.is_main else output / f".rank{process.rank}"
+    folder.mkdir(exist_ok=True)
+    with RunLog(folder, first=state.step, steps=recipe.steps, quiet=quiet) as log:
+        clock = Clock(recipe.batch)
+        for step in range(state.step, recipe.steps):
+            batch = next(batches)
+            clock.data_ready()
+            lr, hr = as_float(batch.lr, process.device), as_float(batch.hr, process.device)
+            rate = learning_rate_at(step, recipe)
+            figures: dict[str, Tensor] = {}
+            for turn in objective.turns:
+                optimizer = state.optimizers[turn]
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                with torch.autocast(process.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+                    loss, turn_figures = objective.loss(turn, networks, lr, hr)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                if recipe.clip_norm:
+                    nn.utils.clip_grad_norm_(networks[turn].parameters(), recipe.clip_norm)
+                optimizer.step()
+                figures |= turn_figures
+            _average(state.ema, objective.networks["model"], recipe.ema, step)
+            state.step = step + 1
+            clock.step_done()
+            _report(recipe, state, figures, rate, clock, log, options)
+            if process.is_main and (state.step % recipe.validate_every == 0 or state.step == recipe.steps):
+                _validate_and_keep_best(recipe, state, valid, output, process, log, options)
+            if process.is_main and (state.step % recipe.save_every == 0 or state.step == recipe.steps):
+                save_state(output / "last.safetensors", state, repr(recipe))
+            clock.ready_for_data()
+
+
+def _report(
+    recipe: Recipe,
+    state: State,
+    figures: dict[str, Tensor],
+    rate: float,
+    clock: "Clock",
+    log: RunLog,
+    options: Options,
+) -> None:
+    if state.step % options.log_every and state.step != recipe.steps:
+        log.advance(state.step)
+        return
+    values = {name: value.item() for name, value in figures.items()}
+    if not all(value == value and abs(value) != float("inf") for value in values.values()):  # noqa: PLR0124  (NaN)
+        raise FloatingPointError(
+            f"step {state.step}: got {values}, expected finite losses; lower learning_rate or clip_norm of {recipe.name}"
+        )
+    log.record(state.step, **values, learning_rate=rate, **clock.read())
+
+
+def _validate_and_keep_best(
+    recipe: Recipe, state: State, valid: Pack, output: Path, process: Process, log: RunLog, options: Options
+) -> None:
+    score = validate(state.ema, valid, recipe.scale, process.device)
+    log.record(state.step, valid_psnr_y=score)
+    if score > state.best:
+        state.best = score
+        info = _info(recipe, state.ema, {"valid_psnr_y": score}, options)
+        save_checkpoint(output / "best.safetensors", state.ema, info)
+
+
+def _info(recipe: Recipe, model: nn.Module, metrics: dict[str, float], options: Options) -> CheckpointInfo:
+    return describe(
+        model,
+        name=recipe.name,
+        architecture=recipe.architecture,
+        scale=recipe.scale,
+        summary=recipe.summary,
+        metrics={name: round(value, 4) for name, value in metrics.items()},
+        data=options.data_name,
+        license=options.license,
+    )
+
+
+@torch.no_grad()
+def _average(ema: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average; shorter at the start, where old weights are of no use."""
+    decay = min(decay, (1 + step) / (10 + step))
+    averaged, current = list(ema.parameters()), list(model.parameters())
+    torch._foreach_lerp_(averaged, current, 1 - decay)
+
+
+def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" else "fp32"
+    return {"fp32": None, "bf16": torch.bfloat16}[precision]
+
+
+class Clock:
+    """Seconds between two reports: how many images a second, and which share of the time was spent waiting for data."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self._mark = time.perf_counter()
+        self._waited = self._worked = 0.0
+        self._steps = 0
+
+    def ready_for_data(self) -> None:
+        self._mark = time.perf_counter()
+
+    def data_ready(self) -> None:
+        now = time.perf_counter()
+        self._waited += now - self._mark
+        self._mark = now
+
+    def step_done(self) -> None:
+        self._worked += time.perf_counter() - self._mark
+        self._steps += 1
+
+    def read(self) -> dict[str, float]:
+        """Figures since the last read, then start anew."""
+        total = self._waited + self._worked
+        figures = {"images_per_second": self.batch * self._steps / total, "data_wait": self._waited / total}
+        self._waited = self._worked = 0.0
+        self._steps = 0
+        return figures

@@ -1,0 +1,163 @@
+"""Pictures, packed once into memory-mapped bytes that training reads at random without decoding.
+
+    pack = open_pack(pack_pictures(paths, folder, scales=(4,)))
+    pack.picture(3)            # (H,W,3) uint8, a view of the file
+    pack.picture(3, scale=4)   # the same, 4 times smaller by MATLAB's bicubic
+
+A pack is a folder: ``hr.u8`` and ``lr_x{scale}.u8`` hold rows of RGB one picture after the other, ``pack.json`` says
+where each begins. The low-resolution pictures are made here, from whole pictures, as the published sets are; the folder
+appears under its name only when it is complete.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from loupe.degrade import bicubic_downscale
+from loupe.errors import LoupeError
+from loupe.images import decode
+from loupe.settings import Limits
+
+FORMAT = 1
+GRID = 12  # sides are cut to a multiple of 2, 3 and 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One packed picture: where its first high-resolution byte is, and its size after cutting."""
+
+    name: str
+    sha256: str
+    height: int
+    width: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An open pack. Pictures are views of the memory-mapped files: nothing is read until it is touched."""
+
+    folder: Path
+    scales: tuple[int, ...]
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def _maps(self) -> dict[int, NDArray[np.uint8]]:
+        names = {1: "hr.u8"} | {scale: f"lr_x{scale}.u8" for scale in self.scales}
+        return {
+            scale: np.asarray(np.memmap(self.folder / name, dtype=np.uint8, mode="r"))
+            for scale, name in names.items()
+        }
+
+    def picture(self, index: int, scale: int = 1) -> NDArray[np.uint8]:
+        """(H/scale, W/scale, 3) uint8. KeyError for a scale that was not packed."""
+        entry = self.entries[index]
+        height, width = entry.height // scale, entry.width // scale
+        begin = entry.offset // (scale * scale)
+        return self._maps[scale][begin : begin + height * width * 3].reshape(height, width, 3)
+
+    @property
+    def pixels(self) -> int:
+        return sum(entry.height * entry.width for entry in self.entries)
+
+
+def open_pack(folder: Path) -> Pack:
+    """Open what ``pack_pictures`` made. ValueError if it is of another format."""
+    index = json.loads((folder / "pack.json").read_text())
+    if index["format"] != FORMAT:
+        raise ValueError(f"{folder}: got pack format {index['format']}, expected {FORMAT}; pack again")
+    return Pack(folder, tuple(index["scales"]), tuple(Entry(**entry) for entry in index["entries"]))
+
+
+def read_rgb(path: Path, limits: Limits) -> NDArray[np.uint8]:
+    """Decode a picture to (H,W,3) uint8: gray is repeated, 16 bit rounded, alpha ignored."""
+    color = decode(path.read_bytes(), limits).color
+    if color.dtype != np.uint8:
+        color = ((color.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color
+
+
+def to_batch(picture: NDArray[np.uint8]) -> torch.Tensor:
+    """(H,W,3) uint8 -> (1,3,H,W) float32 in [0,1]."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+
+
+def downscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """(H,W,3) uint8 -> (H/factor, W/factor, 3) uint8 by MATLAB's bicubic."""
+    lr = bicubic_downscale(to_batch(picture), factor)[0].permute(1, 2, 0)
+    return (lr * 255).round().to(torch.uint8).contiguous().numpy()
+
+
+def pack_pictures(
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    scales: Sequence[int] = (2, 3, 4),
+    limits: Limits | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Pack ``paths`` into ``folder`` and return it; at once if it holds these pictures at these scales already.
+
+    Pictures that cannot be read or are smaller than 96 pixels are left out; ValueError when none is left.
+    """
+    want = sorted(set(scales))
+    key = hashlib.sha256(
+        repr([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
+    ).hexdigest()
+    if (folder / "pack.json").exists():
+        index = json.loads((folder / "pack.json").read_text())
+        if index["format"] == FORMAT and index["key"] == key and set(want) <= set(index["scales"]):
+            return folder
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    entries: list[Entry] = []
+    skipped: list[str] = []
+    offset = 0
+    files = {1: (partial / "hr.u8").open("wb")} | {s: (partial / f"lr_x{s}.u8").open("wb") for s in want}
+    try:
+        for done, path in enumerate(paths):
+            try:
+                picture = read_rgb(path, limits or Limits())
+            except LoupeError as error:
+                skipped.append(f"{path.name}: {error}")
+                continue
+            picture = picture[: picture.shape[0] // GRID * GRID, : picture.shape[1] // GRID * GRID]
+            if min(picture.shape[:2]) < 8 * GRID:
+                skipped.append(
+                    f"{path.name}: {picture.shape[1]}x{picture.shape[0]}, smaller than {8 * GRID} pixels"
+                )
+                continue
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            entries.append(Entry(path.name, digest, picture.shape[0], picture.shape[1], offset))
+            files[1].write(np.ascontiguousarray(picture).data)
+            for scale in want:
+                files[scale].write(downscale(picture, scale).data)
+            offset += picture.size
+            if progress:
+                progress(done + 1, len(paths))
+    finally:
+        for file in files.values():
+            file.close()
+    if not entries:
+        shutil.rmtree(partial)
+        raise ValueError(f"no picture to pack: got {len(paths)} files; " + "; ".join(skipped[:3]))
+    index = {
+        "format": FORMAT,
+        "key": key,
+        "scales": want,
+        "skipped": skipped,
+        "entries": [asdict(entry) for entry in entries],
+    }
+    (partial / "pack.json").write_text(json.dumps(index, indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder

@@ -1,0 +1,59 @@
+"""From what a person gives as ``--data`` to open packs: find or download the pictures, hold some out, pack once."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import Progress
+
+from training.pack import Pack, open_pack, pack_pictures
+from training.sources import download_div2k, list_pictures
+
+logger = logging.getLogger(__name__)
+
+HOLD_OUT = 33  # one picture in so many validates, when no folder is given for it
+
+
+def prepare_data(data: str, valid: str | None, scale: int, store: Path, *, quiet: bool) -> tuple[Pack, Pack]:
+    """Open packs of the training and the validation pictures.
+
+    ``data``: ``div2k`` (downloaded once into ``store``), a folder, or ``s3://bucket/prefix``. Processes on one machine
+    take turns, so that the first packs and the others find it done.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(store / ".lock"):
+        if data == "div2k":
+            download_div2k(store / "div2k")
+            train_paths = list_pictures(str(store / "div2k" / "DIV2K_train_HR"))
+            valid_paths = list_pictures(valid or str(store / "div2k" / "DIV2K_valid_HR"))
+        else:
+            train_paths = list_pictures(data)
+            if valid:
+                valid_paths = list_pictures(valid)
+            else:
+                valid_paths = train_paths[::HOLD_OUT]
+                train_paths = [path for path in train_paths if path not in valid_paths] or valid_paths
+        return (
+            _pack(train_paths, store, "train", scale, quiet=quiet),
+            _pack(valid_paths, store, "valid", scale, quiet=quiet),
+        )
+
+
+def _pack(paths: list[Path], store: Path, split: str, scale: int, *, quiet: bool) -> Pack:
+    source = paths[0].parent.name if paths else "empty"
+    folder = store / "packs" / f"{source}_{split}_x{scale}"
+    with Progress(disable=quiet) as progress:
+        task = progress.add_task(f"packing {len(paths)} {split} pictures", total=len(paths))
+        pack_pictures(
+            paths, folder, scales=(scale,), progress=lambda done, _: progress.update(task, completed=done)
+        )
+    return open_pack(folder)
+
+
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
