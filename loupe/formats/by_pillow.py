@@ -1,0 +1,123 @@
+"""What Pillow does for us: decode GIF, BMP and AVIF; encode these and WebP.
+
+Its plug-ins are called by name rather than through ``Image.open``: that keeps every other format that Pillow
+knows away from what strangers send, and our limits, not Pillow's global one, say what is too large.
+"""
+
+import io
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, _avif
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+
+from loupe.errors import NotAPicture
+from loupe.formats import Check, Decoded
+
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, Image.DecompressionBombError)
+
+
+def decode_gif(data: bytes, check: Check) -> Decoded:
+    """The first frame; the others are not visited, so ten thousand of them cost nothing."""
+    if len(data) < 13:
+        raise NotAPicture("GIF: truncated: it ends before its size is told")
+    check(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
+    try:
+        image = GifImageFile(io.BytesIO(data))
+        check(*image.size)  # a first frame larger than the screen enlarges the screen
+        pixels = _expanded(image)
+        notes = ("first frame of an animation",) if image.is_animated else ()
+    except _DAMAGE as error:
+        raise NotAPicture(f"GIF: damaged or truncated ({error})") from error
+    return Decoded(pixels=pixels, notes=notes)
+
+
+def decode_bmp(data: bytes, check: Check) -> Decoded:
+    """Any BMP that Pillow knows: 1 to 32 bits, palettes, run lengths."""
+    try:
+        image = BmpImageFile(io.BytesIO(data))
+    except _DAMAGE as error:
+        raise NotAPicture(f"BMP: damaged or truncated ({error})") from error
+    check(*image.size)
+    try:
+        return Decoded(pixels=_expanded(image))
+    except _DAMAGE as error:
+        raise NotAPicture(f"BMP: damaged or truncated ({error})") from error
+
+
+def decode_avif(data: bytes, check: Check) -> Decoded:
+    """The picture, or the first of a sequence, at 8 bits.
+
+    Calls the decoder below Pillow's plug-in, because that one parses EXIF on opening, which on damaged EXIF
+    prints a warning or refuses a picture whose pixels are fine.
+    """
+    try:
+        decoder = _avif.AvifDecoder(data, "auto", os.cpu_count() or 1)
+        size, frames, mode, icc, exif, orientation, _ = decoder.get_info()
+    except _DAMAGE as error:
+        raise NotAPicture(f"AVIF: damaged or truncated ({error})") from error
+    check(*size)
+    try:
+        raw = decoder.get_frame(0)[0]
+    except (*_DAMAGE, RuntimeError) as error:
+        raise NotAPicture(f"AVIF: damaged or truncated ({error})") from error
+    pixels = np.frombuffer(raw, np.uint8).reshape(size[1], size[0], len(mode))
+    notes = (f"first of {frames} frames",) if frames > 1 else ()
+    return Decoded(pixels=pixels, icc=icc, exif=exif, orientation=orientation, notes=notes)
+
+
+def encode_by_pillow(
+    color: NDArray[np.uint8],
+    alpha: NDArray[np.uint8] | None,
+    format: str,  # noqa: A002
+    options: Mapping[str, Any],
+) -> bytes:
+    """(H, W, 1 | 3) and optional (H, W), 8 bits, to a format that Pillow writes."""
+    gray = color.shape[2] == 1
+    if alpha is None:
+        image = Image.fromarray(color[..., 0] if gray else color)
+    else:
+        rgba = np.empty((*alpha.shape, 4), np.uint8)
+        rgba[..., :3], rgba[..., 3] = color, alpha
+        image = Image.fromarray(rgba)
+        del rgba
+    if format == "GIF" and not gray:
+        image = _with_palette(image)
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    return out.getvalue()
+
+
+def _expanded(image: ImageFile.ImageFile) -> NDArray[Any]:
+    """The pixels with the palette looked up: gray stays gray when the whole palette is."""
+    image.load()
+    if "transparency" in image.info:
+        return np.asarray(image.convert("RGBA"))
+    if image.mode == "P":
+        table = np.zeros((256, 3), np.uint8)
+        colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+        table[: len(colours)] = colours
+        if (table[:, :1] == table).all():
+            table = table[:, 0]
+        looked_up: NDArray[Any] = table[np.asarray(image)]
+        return looked_up
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8) * np.uint8(255)
+    if image.mode not in ("L", "RGB", "RGBA"):
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(image)
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """At most 256 colours; alpha becomes a hole below one half."""
+    if image.mode != "RGBA":
+        return image.quantize(256, Image.Quantize.MEDIANCUT)
+    hole = image.getchannel("A").point([255] * 128 + [0] * 128)
+    indexed = image.convert("RGB").quantize(255, Image.Quantize.MEDIANCUT)
+    indexed.paste(255, mask=hole)
+    indexed.info["transparency"] = 255
+    return indexed
