@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,6 +45,7 @@ class Server(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.ports: list[int] = []
         self.depths: list[int] = []
+        self.open: list[socket.socket] = []
         self.scale = SCALE
         self.version = "1"
 
@@ -55,6 +56,18 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is expected here."""
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self.open.append(request)
+        super().finish_request(request, client_address)
+
+    def die(self) -> None:
+        """End as a killed process does: with every connection."""
+        self.shutdown()
+        self.server_close()
+        for connection in self.open:
+            with suppress(OSError):  # most are closed already
+                connection.shutdown(socket.SHUT_RDWR)
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -63,11 +76,11 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name; only a followed redirect would come here
+    def do_GET(self) -> None:
         self.server.requests.append({"path": self.path})
         self.answer(200, b"{}")
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append({"path": self.path, "headers": dict(self.headers)} | json.loads(body))
         self.server.ports.append(self.client_address[1])
@@ -202,8 +215,7 @@ def serving(port: int = 0) -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.shutdown()
-        server.server_close()
+        server.die()
         thread.join()
 
 
