@@ -45,7 +45,13 @@ class TorchBackend:
     """A model in this process on torch: channels last; on a GPU in half precision."""
 
     def __init__(
-        self, model: nn.Module, info: CheckpointInfo, *, device: Device = "auto", threads: int = 0, compile: bool = False
+        self,
+        model: nn.Module,
+        info: CheckpointInfo,
+        *,
+        device: Device = "auto",
+        threads: int = 0,
+        compile: bool = False,
     ) -> None:
         import torch
 
@@ -105,14 +111,15 @@ def _convert(model: nn.Module) -> Any:
     frontend = FrontEndManager().load_by_framework("pytorch")
     example = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
-        traced = torch.jit.trace(model.eval(), example, check_trace=False)
-    converted = frontend.convert(frontend.load(TorchScriptPythonDecoder(traced)))
+        traced = torch.jit.trace(model.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+    decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion
+    converted = frontend.convert(frontend.load(decoder))
     converted.reshape({0: PartialShape([-1, 3, -1, -1])})
     return converted
 
 
 class SelfEnsemble:
-    """Another backend run on the eight flips and turns of its input and averaged (EDSR, section 3.4): 8 times the work."""
+    """Another backend, averaged over eight flips and turns of its input (EDSR, section 3.4): 8 times the work."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -120,7 +127,7 @@ class SelfEnsemble:
         self.scale, self.halo = backend.scale, backend.halo
 
     def __call__(self, batch: Pixels) -> Pixels:
-        total: Pixels | None = None
+        total = np.float32(0)
         for quarter in range(4):
             for flip in (False, True):
                 x = np.rot90(batch, quarter, axes=(2, 3))
@@ -128,9 +135,8 @@ class SelfEnsemble:
                 out = self._backend(np.ascontiguousarray(x))
                 out = out[..., ::-1] if flip else out
                 out = np.rot90(out, -quarter, axes=(2, 3))
-                total = out.copy() if total is None else total + out
-        assert total is not None
-        return total / np.float32(8)
+                total = total + out
+        return np.asarray(total / np.float32(8))
 
 
 def halo_of(info: CheckpointInfo) -> int:

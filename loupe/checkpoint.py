@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -52,7 +52,7 @@ def read_info(path: Path) -> CheckpointInfo:
         raise CheckpointError(f"{path.name}: not a safetensors file that can be read: {error}") from error
     if METADATA_KEY not in metadata:
         raise CheckpointError(
-            f"{path.name}: got a safetensors file without {METADATA_KEY!r} in its metadata, expected one written by Loupe"
+            f"{path.name}: no {METADATA_KEY!r} in its metadata, expected a checkpoint written by Loupe"
         )
     try:
         return CheckpointInfo.model_validate_json(metadata[METADATA_KEY])
@@ -99,9 +99,7 @@ def build_model(architecture: str, config: dict[str, Any]) -> nn.Module:
         raise CheckpointError(f"config of {architecture}: {error}") from error
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, info: CheckpointInfo, *, dtype: torch.dtype | None = None
-) -> None:
+def save_checkpoint(path: Path, model: nn.Module, info: CheckpointInfo, *, dtype: torch.dtype | None = None) -> None:
     """Write atomically: a temporary name beside ``path``, then a rename. Half precision unless ``dtype`` says."""
     import torch
     from safetensors.torch import save_file
@@ -121,15 +119,13 @@ def save_checkpoint(
         temporary.unlink(missing_ok=True)
 
 
-def describe(
-    model: nn.Module, *, name: str, architecture: str, scale: int, **more: Any
-) -> CheckpointInfo:
+def describe(model: nn.Module, *, name: str, architecture: str, scale: int, **more: Any) -> CheckpointInfo:
     """The info of a model whose ``config`` is a dataclass: its fields and its number of parameters filled in."""
     return CheckpointInfo(
         name=name,
         architecture=architecture,
         scale=scale,
-        config=dataclasses.asdict(model.config),  # type: ignore[arg-type]
+        config=dataclasses.asdict(cast(Any, model.config)),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         **more,
     )

@@ -1,7 +1,7 @@
 """Which models there are: checkpoints in a folder of one's own first, then those that ship with Loupe.
 
-    for info in list_models(Settings()): print(info.name, info.scale)
-    model, info = load_model(find_model("edsr_light_x4", Settings()))
+for info in list_models(Settings()): print(info.name, info.scale)
+model, info = load_model(find_model("edsr_light_x4", Settings()))
 """
 
 import logging

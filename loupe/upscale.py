@@ -2,28 +2,26 @@
 
     larger = Upscaler(backend).upscale(picture, progress=print)
 
-Tiles are windows of one size, each with a halo of real surroundings, so that the joined picture is the one that the model
-would make of the whole. Only the tiles in work are floats: memory is bounded by the tile, beside the two pictures.
+Tiles are windows of one size, each with a halo of real surroundings, so that the joined picture is the one that
+the model would make of the whole. Only the tiles in work are floats: memory is bounded by the tile, beside the two pictures.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loupe.alpha import fill_under
 from loupe.backends import Backend, Pixels
+from loupe.colour import Samples
 from loupe.errors import Cancelled, InvalidOption, PictureTooLarge
 from loupe.images import Picture
 from loupe.resize import resize
 from loupe.settings import Limits
-
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -125,28 +123,28 @@ class Upscaler:
         self, tiles: list[Tile], progress: Callable[[Progress], None] | None, cancelled: Callable[[], bool]
     ) -> None:
         """Run all tiles; results are written as they come, so at most ``workers`` batches are floats at a time."""
-        groups = list(_batches(tiles, self.batch))
+        groups = deque(_batches(tiles, self.batch))
         done = 0
         if progress:
             progress(Progress(0, len(tiles)))
         with ThreadPoolExecutor(self.workers, thread_name_prefix="tiles") as pool:
-            running: deque[tuple[int, Future[None]]] = deque()
+            running: dict[Future[None], int] = {}
             try:
                 while groups or running:
                     if cancelled():
                         raise Cancelled(f"stopped after {done} of {len(tiles)} tiles")
                     while groups and len(running) < self.workers:
-                        group = groups.pop(0)
-                        running.append((len(group), pool.submit(self._enlarge, group)))
-                    count, future = running.popleft()
-                    future.result()
-                    done += count
-                    if progress:
+                        group = groups.popleft()
+                        running[pool.submit(self._enlarge, group)] = len(group)
+                    finished, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)  # to look at cancelled()
+                    for future in finished:
+                        future.result()
+                        done += running.pop(future)
+                    if progress and finished:
                         progress(Progress(done, len(tiles)))
-            except BaseException:
-                for _, future in running:
+            finally:
+                for future in running:
                     future.cancel()
-                raise
 
     def _enlarge(self, group: list[Tile]) -> None:
         """One call of the backend, or none for tiles of one plain value (an opaque part of an alpha plane)."""
@@ -167,12 +165,11 @@ def final_size(picture: Picture, scale: int, width: int | None, height: int | No
     for name, got, most in (("width", width, largest_width), ("height", height, largest_height)):
         if got is not None and not 1 <= got <= most:
             raise InvalidOption(f"{name}: got {got}, expected 1 to {most} ({scale} times the picture's)")
-    if width is None:
-        assert height is not None
+    if width is None and height is not None:
         width = max(1, round(picture.width * height / picture.height))
-    if height is None:
+    elif height is None and width is not None:
         height = max(1, round(picture.height * width / picture.width))
-    return height, width
+    return height or largest_height, width or largest_width
 
 
 def _batches(tiles: list[Tile], most: int) -> Iterator[list[Tile]]:

@@ -1,7 +1,7 @@
 """Train a model: ``python -m training --recipe edsr_x4 --data photos/``.
 
-Alone, under ``torchrun --nproc-per-node=2 -m training ...``, or in a TrainJob: the same arguments. Started again with the
-same ``--output`` it resumes.
+Alone, under ``torchrun --nproc-per-node=2 -m training ...``, or in a TrainJob: the same arguments. Started again
+with the same ``--output`` it resumes.
 """
 
 import argparse
@@ -18,6 +18,7 @@ DEFAULT_STORE = Path("runs/data")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line. Exits with 2 and a usage line when it does not fit."""
     parser = argparse.ArgumentParser(
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,28 +26,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data", default="div2k", help="a folder, s3://bucket/prefix, or div2k (default: downloaded once)"
     )
-    parser.add_argument(
-        "--valid", help="pictures to validate on (default: div2k's own, or the last 3%% of --data)"
-    )
+    parser.add_argument("--valid", help="pictures to validate on (default: div2k's own, or the last 3%% of --data)")
     parser.add_argument("--output", type=Path, help="folder of the run (default: runs/RECIPE)")
-    parser.add_argument(
-        "--store", type=Path, default=DEFAULT_STORE, help="where packs and downloads are kept"
-    )
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="where packs and downloads are kept")
     parser.add_argument("--steps", type=int, help="instead of the recipe's number")
     parser.add_argument("--batch", type=int, help="crops a step over all processes, instead of the recipe's")
     parser.add_argument("--save-every", type=int, help="steps between two saved states")
     parser.add_argument("--validate-every", type=int, help="steps between two validations")
     parser.add_argument("--seed", type=int, help="of weights and crops")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument(
-        "--precision", default="auto", choices=["auto", "fp32", "bf16"], help="auto: bf16 on a GPU"
-    )
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"], help="auto: bf16 on a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
     parser.add_argument("--workers", type=int, default=1, help="threads that cut crops ahead of time")
     parser.add_argument("--license", default="", help="of the data, for the checkpoint and its card")
-    parser.add_argument(
-        "--data-name", help="what to call the data in the checkpoint (default: --data's last part)"
-    )
+    parser.add_argument("--data-name", help="what to call the data in the checkpoint (default: --data's last part)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)
 
@@ -67,9 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         recipe = choose_recipe(options)
-        data, valid = prepare_data(
-            options.data, options.valid, recipe.scale, options.store, quiet=options.quiet
-        )
+        data, valid = prepare_data(options.data, options.valid, recipe.scale, options.store, quiet=options.quiet)
         final = train(
             recipe,
             data=data,

@@ -58,17 +58,14 @@ class Crops:
         if self.scale not in self.pack.scales:
             raise ValueError(f"scale: got {self.scale}, expected one that was packed: {self.pack.scales}")
         if self.weights is not None and len(self.weights) != len(self.pack.entries):
-            raise ValueError(
-                f"weights: got {len(self.weights)}, expected one per picture: {len(self.pack.entries)}"
-            )
+            raise ValueError(f"weights: got {len(self.weights)}, expected one per picture: {len(self.pack.entries)}")
         if not self._positions().any():
             raise ValueError(f"patch: got {self.patch}, expected one that fits a picture of the pack")
 
     def _positions(self) -> NDArray[np.float64]:
         return np.array(
             [
-                max(0, e.height // self.scale - self.patch + 1)
-                * max(0, e.width // self.scale - self.patch + 1)
+                max(0, e.height // self.scale - self.patch + 1) * max(0, e.width // self.scale - self.patch + 1)
                 for e in self.pack.entries
             ],
             dtype=np.float64,

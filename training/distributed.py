@@ -1,7 +1,7 @@
 """Who this process is among those that train together: ``torchrun`` says so in the environment.
 
-The same ``python -m training`` line runs alone, under ``torchrun --nproc-per-node=2`` (gloo on CPU, nccl on GPU), and in
-a Kubeflow TrainJob.
+The same ``python -m training`` line runs alone, under ``torchrun --nproc-per-node=2`` (gloo on CPU, nccl on GPU), and
+in a Kubeflow TrainJob.
 """
 
 import os
@@ -29,7 +29,7 @@ class Process:
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network on this device, gradients averaged over all processes."""
-        network = network.to(self.device, memory_format=torch.channels_last)
+        network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.world == 1:
             return network
         ids = [self.device.index] if self.device.type == "cuda" else None

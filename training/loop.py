@@ -2,8 +2,8 @@
 
     train(recipe, data=pack, valid=pack, output=Path("runs/edsr_x4"), options=Options())
 
-Leaves in ``output``: ``last.safetensors`` (to resume), ``best.safetensors`` and ``model.safetensors`` (checkpoints of the
-averaged weights, best by validation and at the end), ``log.jsonl`` and ``tensorboard/``.
+Leaves in ``output``: ``last.safetensors`` (to resume), ``best.safetensors`` and ``model.safetensors`` (checkpoints of
+the averaged weights, best by validation and at the end), ``log.jsonl`` and ``tensorboard/``.
 """
 
 import copy
@@ -11,6 +11,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Opt
             logger.info("resuming at step %d of %d", state.step, recipe.steps)
         process.barrier()
         if options.compile:
-            networks = {name: torch.compile(network) for name, network in networks.items()}
+            networks = {name: cast(nn.Module, torch.compile(network)) for name, network in networks.items()}
         crops = Crops(
             pack=data,
             scale=recipe.scale,
@@ -115,7 +116,7 @@ def _run(
                 with torch.autocast(process.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
                     loss, turn_figures = objective.loss(turn, networks, lr, hr)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 if recipe.clip_norm:
                     nn.utils.clip_grad_norm_(networks[turn].parameters(), recipe.clip_norm)
                 optimizer.step()
@@ -146,7 +147,7 @@ def _report(
     values = {name: value.item() for name, value in figures.items()}
     if not all(value == value and abs(value) != float("inf") for value in values.values()):  # noqa: PLR0124  (NaN)
         raise FloatingPointError(
-            f"step {state.step}: got {values}, expected finite losses; lower learning_rate or clip_norm of {recipe.name}"
+            f"step {state.step}: got {values}, expected finite; lower learning_rate or clip_norm of {recipe.name}"
         )
     log.record(state.step, **values, learning_rate=rate, **clock.read())
 
@@ -179,8 +180,8 @@ def _info(recipe: Recipe, model: nn.Module, metrics: dict[str, float], options: 
 def _average(ema: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average; shorter at the start, where old weights are of no use."""
     decay = min(decay, (1 + step) / (10 + step))
-    averaged, current = list(ema.parameters()), list(model.parameters())
-    torch._foreach_lerp_(averaged, current, 1 - decay)
+    averaged: list[Tensor] = list(ema.parameters())
+    torch._foreach_lerp_(averaged, list(model.parameters()), 1 - decay)
 
 
 def _autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

@@ -22,9 +22,7 @@ class Objective(Protocol):
     networks: dict[str, nn.Module]
     turns: tuple[str, ...]
 
-    def loss(
-        self, turn: str, networks: dict[str, nn.Module], lr: Tensor, hr: Tensor
-    ) -> tuple[Tensor, Losses]:
+    def loss(self, turn: str, networks: dict[str, nn.Module], lr: Tensor, hr: Tensor) -> tuple[Tensor, Losses]:
         """The scalar to minimise in this turn, and detached figures for the log.
 
         ``networks`` are those of the objective, perhaps wrapped (DDP, compile). lr (N,3,h,w), hr (N,3,h*r,w*r), [0,1].
@@ -35,15 +33,13 @@ class Objective(Protocol):
 class PixelObjective:
     """L1 (EDSR, section 3.3: better PSNR than L2 though L2 is what PSNR measures) or L2 between picture and truth."""
 
-    turns = ("model",)
+    turns: tuple[str, ...] = ("model",)
 
     def __init__(self, recipe: Recipe) -> None:
-        self.networks = {"model": build_model(recipe.architecture, recipe.config)}
+        self.networks: dict[str, nn.Module] = {"model": build_model(recipe.architecture, recipe.config)}
         self.distance = {"l1": F.l1_loss, "l2": F.mse_loss}[recipe.loss]
 
-    def loss(
-        self, turn: str, networks: dict[str, nn.Module], lr: Tensor, hr: Tensor
-    ) -> tuple[Tensor, Losses]:
+    def loss(self, turn: str, networks: dict[str, nn.Module], lr: Tensor, hr: Tensor) -> tuple[Tensor, Losses]:
         loss = self.distance(networks[turn](lr).float(), hr)
         return loss, {"loss": loss.detach()}
 

@@ -53,8 +53,7 @@ class Pack:
     def _maps(self) -> dict[int, NDArray[np.uint8]]:
         names = {1: "hr.u8"} | {scale: f"lr_x{scale}.u8" for scale in self.scales}
         return {
-            scale: np.asarray(np.memmap(self.folder / name, dtype=np.uint8, mode="r"))
-            for scale, name in names.items()
+            scale: np.asarray(np.memmap(self.folder / name, dtype=np.uint8, mode="r")) for scale, name in names.items()
         }
 
     def picture(self, index: int, scale: int = 1) -> NDArray[np.uint8]:
@@ -81,8 +80,9 @@ def read_rgb(path: Path, limits: Limits) -> NDArray[np.uint8]:
     """Decode a picture to (H,W,3) uint8: gray is repeated, 16 bit rounded, alpha ignored."""
     color = decode(path.read_bytes(), limits).color
     if color.dtype != np.uint8:
-        color = ((color.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color
+        color = (color.astype(np.uint32) + 128) // 257
+    rgb = np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color
+    return rgb.astype(np.uint8, copy=False)
 
 
 def to_batch(picture: NDArray[np.uint8]) -> torch.Tensor:
@@ -109,9 +109,7 @@ def pack_pictures(
     Pictures that cannot be read or are smaller than 96 pixels are left out; ValueError when none is left.
     """
     want = sorted(set(scales))
-    key = hashlib.sha256(
-        repr([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()
-    ).hexdigest()
+    key = hashlib.sha256(repr([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()).hexdigest()
     if (folder / "pack.json").exists():
         index = json.loads((folder / "pack.json").read_text())
         if index["format"] == FORMAT and index["key"] == key and set(want) <= set(index["scales"]):
@@ -132,9 +130,7 @@ def pack_pictures(
                 continue
             picture = picture[: picture.shape[0] // GRID * GRID, : picture.shape[1] // GRID * GRID]
             if min(picture.shape[:2]) < 8 * GRID:
-                skipped.append(
-                    f"{path.name}: {picture.shape[1]}x{picture.shape[0]}, smaller than {8 * GRID} pixels"
-                )
+                skipped.append(f"{path.name}: {picture.shape[1]}x{picture.shape[0]}, smaller than {8 * GRID} pixels")
                 continue
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             entries.append(Entry(path.name, digest, picture.shape[0], picture.shape[1], offset))

@@ -46,9 +46,7 @@ def _pack(paths: list[Path], store: Path, split: str, scale: int, *, quiet: bool
     folder = store / "packs" / f"{source}_{split}_x{scale}"
     with Progress(disable=quiet) as progress:
         task = progress.add_task(f"packing {len(paths)} {split} pictures", total=len(paths))
-        pack_pictures(
-            paths, folder, scales=(scale,), progress=lambda done, _: progress.update(task, completed=done)
-        )
+        pack_pictures(paths, folder, scales=(scale,), progress=lambda done, _: progress.update(task, completed=done))
     return open_pack(folder)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a run needs but its data folder. Sizes in pixels, ``learning_rate`` for Adam, ``batch`` over all ranks."""
+    """All that a run needs but its data folder. ``learning_rate`` is Adam's, ``batch`` is over all ranks."""
 
     name: str
     architecture: str
@@ -131,6 +131,5 @@ def edsr_light_x4() -> Recipe:
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    function.__name__: function
-    for function in (edsr_x2, edsr_x3, edsr_x4, edsr_fast_x2, edsr_fast_x4, edsr_light_x4)
+    function.__name__: function for function in (edsr_x2, edsr_x3, edsr_x4, edsr_fast_x2, edsr_fast_x4, edsr_light_x4)
 }

@@ -48,9 +48,7 @@ def save_state(path: Path, state: State, recipe: str) -> None:
         save_file(tensors, temporary, metadata=meta)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be written: {error}; the run goes on from the last one"
-        ) from error
+        raise CheckpointError(f"{path}: cannot be written: {error}; the run goes on from the last one") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -65,7 +63,7 @@ def restore_state(path: Path, state: State, recipe: str) -> None:
         raise CheckpointError(f"{path}: cannot be read: {error}; delete it to start anew") from error
     if meta.get("recipe") != recipe:
         raise CheckpointError(
-            f"{path}: this run was started with another recipe or other settings; continue it with those, or give another --output"
+            f"{path}: this run was started with other settings; continue it with those, or give another --output"
         )
     try:
         state.ema.load_state_dict(_below("ema.", tensors))

@@ -17,7 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # of the training pictures, from the authors' code (sanghyun-son/EDSR-PyTorch)
+DIV2K_MEAN = (
+    0.4488,
+    0.4371,
+    0.4040,
+)  # of the training pictures, from the authors' code (sanghyun-son/EDSR-PyTorch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,8 @@ class ResidualBlock(nn.Module):
         residual = self.conv2(F.relu(self.conv1(x)))
         if self.residual_scale != 1.0:
             residual = residual * self.residual_scale
-        return x + residual
+        out: Tensor = x + residual
+        return out
 
 
 def make_upsampler(config: EDSRConfig) -> nn.Sequential:

@@ -1,0 +1,283 @@
+"""``loupe``: the command line. Parses, calls, shows; the work is elsewhere in the package.
+
+loupe upscale photo.jpg -o larger.png
+loupe models
+loupe eval set5/ --model edsr_light_x4
+"""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from loupe import __version__
+from loupe.backends import Backend, SelfEnsemble, open_backend
+from loupe.errors import Cancelled, LoupeError
+from loupe.files import Job, plan_jobs, read_picture, write_whole
+from loupe.images import decode, encode
+from loupe.registry import default_model, list_models
+from loupe.settings import Settings
+from loupe.upscale import Upscaler
+
+app = typer.Typer(
+    help="Make small or damaged pictures larger and sharper.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ModelsDir = Annotated[Path | None, typer.Option(help="A folder of checkpoints, searched before those that ship.")]
+BackendName = Annotated[
+    str, typer.Option(help="auto, torch, openvino, or http://host:port of an inference server.", metavar="BACKEND")
+]
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what happens.")] = False,
+) -> None:
+    """Make small or damaged pictures larger and sharper."""
+    if version:
+        out.print(f"loupe {__version__}")
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File or folder; without it name_x4.png beside each picture.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="See `loupe models`; default: the best of the factor.")] = None,
+    factor: Annotated[int | None, typer.Option(help="2 or 4, instead of naming a model.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders within folders too.")] = False,
+    format: Annotated[str | None, typer.Option(help="png, jpeg, webp, tiff, avif, ...; default: as the input.")] = None,
+    quality: Annotated[int | None, typer.Option(help="1 to 100, for JPEG, WebP and AVIF.")] = None,
+    width: Annotated[int | None, typer.Option(help="Exact width of the result, up to the factor.")] = None,
+    height: Annotated[int | None, typer.Option(help="Exact height of the result, up to the factor.")] = None,
+    metadata: Annotated[bool, typer.Option(help="Keep EXIF (camera, date, place).")] = True,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave results that are there.")] = False,
+    backend: BackendName = "auto",
+    tile: Annotated[int, typer.Option(help="Side of a tile in input pixels: smaller needs less memory.")] = 192,
+    workers: Annotated[int | None, typer.Option(help="Tiles at once; default 1, over HTTP 4.")] = None,
+    self_ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Average over 8 flips and turns: a little better, 8 times slower.")
+    ] = False,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Enlarge pictures: colours, transparency, 16 bits, orientation and metadata are kept."""
+    with _errors_shown(), _interrupt() as stop:
+        settings = _settings(models_dir)
+        name = model or default_model(list_models(settings), factor)
+        engine: Backend = open_backend(backend, name, settings)
+        if self_ensemble:
+            engine = SelfEnsemble(engine)
+        workers = workers or (4 if backend.startswith("http") else 1)
+        upscaler = Upscaler(engine, tile=tile, workers=workers, limits=settings.limits)
+        jobs = plan_jobs(inputs, output, scale=engine.scale, format=format, recursive=recursive)
+        if skip_existing:
+            jobs = [job for job in jobs if not job.target.exists()]
+        failed = 0
+        with _bars() as bars:
+            for number, job in enumerate(jobs, 1):
+                label = f"{job.source.name}" if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source.name}"
+                task = bars.add_task(label.replace("[", "\\["), total=None)
+                try:
+                    _upscale_one(
+                        job,
+                        upscaler,
+                        settings,
+                        bars,
+                        task,
+                        stop,
+                        quality=quality,
+                        metadata=metadata,
+                        size=(width, height),
+                    )
+                except Cancelled:
+                    raise
+                except LoupeError as error:
+                    if len(jobs) == 1:
+                        raise
+                    failed += 1
+                    bars.console.print(f"[red]failed[/] {job.source}: {error}", soft_wrap=True)
+                finally:
+                    bars.remove_task(task)
+        if failed:
+            err.print(f"[red]{failed} of {len(jobs)} pictures failed[/]; the others are written")
+            raise typer.Exit(1)
+
+
+def _upscale_one(
+    job: Job,
+    upscaler: Upscaler,
+    settings: Settings,
+    bars: Progress,
+    task: TaskID,
+    stop: threading.Event,
+    *,
+    quality: int | None,
+    metadata: bool,
+    size: tuple[int | None, int | None],
+) -> None:
+    begin = time.perf_counter()
+    picture = decode(read_picture(job.source, settings.limits), settings.limits)
+    larger = upscaler.upscale(
+        picture,
+        width=size[0],
+        height=size[1],
+        progress=lambda now: bars.update(task, completed=now.done, total=now.total),
+        cancelled=stop.is_set,
+    )
+    engine = upscaler.backend
+    software = f"Loupe {__version__} {engine.name} version {engine.version} x{engine.scale}"
+    write_whole(job.target, encode(larger, job.format, quality=quality, software=software, keep_metadata=metadata))
+    seconds = time.perf_counter() - begin
+    bars.console.print(
+        f"{job.target}  {picture.width}x{picture.height} -> {larger.width}x{larger.height}  "
+        f"{engine.name}  {seconds:.1f} s",
+        soft_wrap=True,
+        markup=False,
+    )
+    for note in larger.notes:
+        bars.console.print(f"  note: {note}", markup=False)
+
+
+@app.command()
+def models(
+    models_dir: ModelsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the models: factor, size, measured quality, licence."""
+    with _errors_shown():
+        infos = list_models(_settings(models_dir))
+        if as_json:
+            out.print_json(json.dumps([info.model_dump() for info in infos]))
+            return
+        defaults = {default_model(infos, scale) for scale in {info.scale for info in infos}}
+        table = Table("model", "factor", "weights", "Set5", "B100", "licence", "what for", box=None, pad_edge=False)
+        for info in infos:
+            table.add_row(
+                f"{info.name}{' *' if info.name in defaults else ''}",
+                f"x{info.scale}",
+                f"{info.parameters / 1000:.0f} k",
+                *(
+                    f"{info.metrics[key]:.2f} dB" if key in info.metrics else ""
+                    for key in ("set5_psnr_y", "b100_psnr_y")
+                ),
+                info.license,
+                info.summary,
+            )
+        out.print(table)
+        out.print("\n* default of its factor. Set5, B100: PSNR on luma, bicubic degradation; cards in loupe/weights.")
+
+
+@app.command("eval")
+def evaluate_command(
+    benchmarks: Annotated[list[Path], typer.Argument(help="Folders of pictures, or with hr/ and lr_x4/.")],
+    model: Annotated[list[str] | None, typer.Option(help="May be given several times; default: all.")] = None,
+    backend: BackendName = "auto",
+    models_dir: ModelsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with a row for each picture.")] = False,
+) -> None:
+    """Measure models beside bicubic: PSNR and SSIM on luma, border of the factor cut, as published tables do."""
+    from loupe.evaluation import Result, evaluate, evaluate_bicubic, find_benchmark
+
+    with _errors_shown():
+        settings = _settings(models_dir)
+        infos = {info.name: info for info in list_models(settings)}
+        names = model or list(infos)
+        results: list[Result] = []
+        with _bars() as bars:
+            for name in names:
+                engine = open_backend(backend, name, settings)
+                for folder in benchmarks:
+                    pairs = find_benchmark(folder, engine.scale)
+                    if not any(
+                        r.model == "bicubic" and r.scale == engine.scale and r.benchmark == folder.name for r in results
+                    ):
+                        results.append(
+                            evaluate_bicubic(pairs, engine.scale, benchmark=folder.name, limits=settings.limits)
+                        )
+                    task = bars.add_task(f"{name} on {folder.name}", total=len(pairs))
+                    results.append(
+                        evaluate(
+                            engine,
+                            pairs,
+                            benchmark=folder.name,
+                            limits=settings.limits,
+                            progress=lambda done, total, task=task: bars.update(task, completed=done, total=total),  # type: ignore[misc]
+                        )
+                    )
+                    bars.remove_task(task)
+        if as_json:
+            out.print_json(json.dumps([asdict(r) | {"psnr_y": r.psnr_y, "ssim_y": r.ssim_y} for r in results]))
+            return
+        table = Table("model", "set", "factor", "PSNR-Y", "SSIM-Y", "s per output Mpx", box=None, pad_edge=False)
+        for r in sorted(results, key=lambda r: (r.benchmark, r.scale, r.psnr_y)):
+            speed = f"{r.seconds / r.megapixels:.3f}"
+            table.add_row(r.model, r.benchmark, f"x{r.scale}", f"{r.psnr_y:.2f}", f"{r.ssim_y:.4f}", speed)
+        out.print(table)
+
+
+def _settings(models_dir: Path | None) -> Settings:
+    return Settings(models_dir=models_dir) if models_dir else Settings()
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    """Our errors as one line on stderr and an exit code; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except LoupeError as error:
+        _fail(error)
+
+
+def _fail(error: LoupeError) -> NoReturn:
+    err.print(f"[red]loupe:[/] {str(error).replace('[', chr(92) + '[')}", soft_wrap=True)
+    raise typer.Exit(error.exit_code) from error
+
+
+@contextmanager
+def _interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C stops between two tiles; a second one at once."""
+    stop = threading.Event()
+
+    def on_interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
