@@ -1,0 +1,119 @@
+"""The models on offer, and whether the inference server answers for them."""
+
+import asyncio
+import io
+import time
+from collections.abc import Mapping
+
+import httpx
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from frontend.settings import WebSettings
+from loupe.checkpoint import CheckpointInfo
+from loupe.errors import ModelNotFound
+from loupe.open_inference import Answer, endpoint, request_body
+from loupe.registry import default_model, list_models
+
+FRESH_SECONDS = 3.0  # how long an answer about readiness is believed
+FULL = 0  # in the place of a factor: the server is there, but has no time for an 8x8 picture
+
+
+class Model(BaseModel):
+    """One model as the page shows it; figures are the checkpoint's own, measured at training."""
+
+    name: str = Field(examples=["edsr_x4"])
+    scale: int | None = Field(description="the factor; null until the inference server has said it")
+    summary: str = ""
+    parameters: int | None = None
+    metrics: Mapping[str, float] = Field(default_factory=dict)
+    license: str = ""
+    version: str = ""
+    ready: bool = Field(description="whether the inference server answers for it now")
+    default: bool = Field(description="the one to pick when a person does not choose")
+
+
+class Catalogue:
+    """Reads checkpoint headers (no torch) and asks the inference server by enlarging an 8x8 picture."""
+
+    def __init__(self, settings: WebSettings, client: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._seen: dict[str, tuple[float, int | None]] = {}
+
+    async def models(self) -> list[Model]:
+        """Every model on offer, by factor, the best of each factor first."""
+        infos = await run_in_threadpool(self._infos)
+        names = self._names(infos)
+        answers = await asyncio.gather(*(self.probe(name) for name in names))
+        chosen = self._default(infos, names)
+        return [
+            _model(name, infos.get(name), answer, name == chosen) for name, answer in zip(names, answers, strict=True)
+        ]
+
+    async def default(self) -> str | None:
+        """The default model's name, or None when there is no model at all."""
+        infos = await run_in_threadpool(self._infos)
+        return self._default(infos, self._names(infos))
+
+    async def check(self, name: str) -> None:
+        """Raise ModelNotFound, naming those that there are, unless ``name`` is on offer."""
+        names = self._names(await run_in_threadpool(self._infos))
+        if name not in names:
+            raise ModelNotFound(f"no model called {name[:80]!r}; there are {', '.join(names) or 'none'}")
+
+    async def probe(self, name: str) -> int | None:
+        """The factor that the inference server gives for ``name`` (or FULL), None when it does not answer."""
+        when, scale = self._seen.get(name, (0.0, None))
+        if time.monotonic() - when < FRESH_SECONDS and when:
+            return scale
+        scale = await self._ask(name)
+        self._seen[name] = (time.monotonic(), scale)
+        return scale
+
+    async def _ask(self, name: str) -> int | None:
+        url, _ = endpoint(self._settings.inference_url, name)
+        try:
+            answer = await self._client.post(url, content=_QUESTION)
+        except httpx.TransportError:
+            return None
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
+            return FULL
+        if answer.status_code != httpx.codes.OK:
+            return None
+        try:
+            return Answer.model_validate_json(answer.content).parameters.scale
+        except ValidationError:
+            return None  # something answers there, but no inference server
+
+    def _infos(self) -> dict[str, CheckpointInfo]:
+        return {info.name: info for info in list_models(self._settings)}
+
+    def _names(self, infos: Mapping[str, CheckpointInfo]) -> list[str]:
+        return list(self._settings.offer_models or infos)
+
+    def _default(self, infos: Mapping[str, CheckpointInfo], names: list[str]) -> str | None:
+        if self._settings.default_model in names:
+            return self._settings.default_model
+        known = [infos[name] for name in names if name in infos]
+        if known:
+            return default_model(known)
+        return names[0] if names else None
+
+
+def _model(name: str, info: CheckpointInfo | None, answer: int | None, default: bool) -> Model:
+    ready = answer is not None
+    if info is None:
+        return Model(name=name, scale=answer or None, ready=ready, default=default)
+    about = info.model_dump(include={"scale", "summary", "parameters", "metrics", "license", "version"})
+    return Model(name=name, ready=ready, default=default, **about)
+
+
+def _question() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (128, 128, 128)).save(file, "PNG")
+    return request_body(file.getvalue())
+
+
+_QUESTION = _question()

@@ -1,0 +1,57 @@
+"""Errors as JSON: every failure of every route leaves as ``{"error": "..."}`` with its own status."""
+
+import logging
+import math
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from loupe.errors import Cancelled, LoupeError, Overloaded
+
+logger = logging.getLogger(__name__)
+
+
+def problem(error: LoupeError) -> JSONResponse:
+    """The response of an error of ours; an overloaded server also says when to come back."""
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Overloaded) else None
+    return JSONResponse({"error": str(error)}, error.status, headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make ``app`` answer every kind of error in one shape."""
+    app.add_exception_handler(LoupeError, _ours)
+    app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LoupeError)  # noqa: S101  (registered for nothing else)
+    return problem(error)
+
+
+async def _routing(_: Request, error: Exception) -> Response:
+    """No such page, no such method, a form that is not one."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"error": said}, 422)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    """The client went away during its upload: nobody reads this, but the metrics count it."""
+    return problem(Cancelled(f"the upload was broken off: {error}"))
+
+
+async def _unexpected(_: Request, error: Exception) -> Response:
+    """A fault of ours: the person gets no stack trace; Starlette logs it once we have answered."""
+    logger.error("unexpected %s", type(error).__name__)
+    return JSONResponse({"error": "something broke on our side; the server's log has the details"}, 500)

@@ -1,0 +1,1 @@
+"""The routes, a file for each thing that one can ask for; each offers ``router(...)``."""

@@ -1,0 +1,9 @@
+import { render } from "preact";
+import { App } from "./app";
+import "./style/base.css";
+import "./style/controls.css";
+import "./style/desk.css";
+import "./style/welcome.css";
+
+const page = document.getElementById("page");
+if (page) render(<App />, page);
