@@ -97,7 +97,7 @@ def format_of(name_or_suffix: str) -> str:
     raise InvalidOption(f"format: got {name_or_suffix!r}, expected one of {', '.join(FORMATS)}")
 
 
-def media_type(format: str) -> str:  # noqa: A002
+def media_type(format: str) -> str:
     """``"JPEG"`` -> ``"image/jpeg"``. Raises InvalidOption."""
     return FORMATS[format_of(format)].media_type
 
@@ -139,7 +139,7 @@ def decode(data: bytes, limits: Limits = Limits()) -> Picture:  # noqa: B008  (f
 
 def encode(
     picture: Picture,
-    format: str = "PNG",  # noqa: A002
+    format: str = "PNG",
     *,
     quality: int | None = None,
     software: str | None = None,
@@ -187,7 +187,7 @@ def encode(
     return encode_by_pillow(color, alpha, name, options)
 
 
-def losses(picture: Picture, format: str) -> tuple[str, ...]:  # noqa: A002
+def losses(picture: Picture, format: str) -> tuple[str, ...]:
     """What ``encode`` to this format takes away beyond a codec's usual loss, in words for a person."""
     name = format_of(format)
     kind = FORMATS[name]

@@ -6,6 +6,7 @@ knows away from what strangers send, and our limits, not Pillow's global one, sa
 
 import io
 import os
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,17 +19,16 @@ from PIL.GifImagePlugin import GifImageFile
 from loupe.errors import NotAPicture
 from loupe.formats import Check, Decoded
 
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, Image.DecompressionBombError)
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError)
 
 
 def decode_gif(data: bytes, check: Check) -> Decoded:
     """The first frame; the others are not visited, so ten thousand of them cost nothing."""
     if len(data) < 13:
         raise NotAPicture("GIF: truncated: it ends before its size is told")
-    check(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
+    check(*_gif_size(data))
     try:
         image = GifImageFile(io.BytesIO(data))
-        check(*image.size)  # a first frame larger than the screen enlarges the screen
         pixels = _expanded(image)
         notes = ("first frame of an animation",) if image.is_animated else ()
     except _DAMAGE as error:
@@ -73,7 +73,7 @@ def decode_avif(data: bytes, check: Check) -> Decoded:
 def encode_by_pillow(
     color: NDArray[np.uint8],
     alpha: NDArray[np.uint8] | None,
-    format: str,  # noqa: A002
+    format: str,
     options: Mapping[str, Any],
 ) -> bytes:
     """(H, W, 1 | 3) and optional (H, W), 8 bits, to a format that Pillow writes."""
@@ -90,6 +90,21 @@ def encode_by_pillow(
     out = io.BytesIO()
     image.save(out, format, **options)
     return out.getvalue()
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the screen, enlarged where the first frame goes beyond it (GIF89a, sections 18 to 24)."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while at + 2 < len(data) and data[at] == 0x21:  # an extension: two bytes, then blocks up to an empty one
+        at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    if at + 9 <= len(data) and data[at] == 0x2C:
+        left, top, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
+        return max(width, left + frame_width), max(height, top + frame_height)
+    return width, height
 
 
 def _expanded(image: ImageFile.ImageFile) -> NDArray[Any]:

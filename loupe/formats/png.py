@@ -24,6 +24,7 @@ from loupe.formats import Check, Decoded
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE = 8 * 1024**2  # inflated bytes; the largest press profiles are about 3 MB
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_LARGE = 2**22  # bytes of IDAT; fewer cannot inflate for long
 _BAND = 64  # rows that are filtered at once: they stay in the processor's cache
 
 
@@ -43,27 +44,33 @@ def read_png(data: bytes, check: Check) -> Png:
     view = memoryview(data)
     if len(data) < 33 or data[12:16] != b"IHDR":
         raise NotAPicture("PNG: its header is missing or cut off")
-    check(*struct.unpack_from(">II", data, 16))
+    width, height, bits, kind = struct.unpack_from(">IIBB", data, 16)
+    check(width, height)
     frames, icc, exif, notes, chunks = 1, None, None, [], []
     at, ended = 8, False
     while not ended and at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
+        length, name = struct.unpack_from(">I4s", data, at)
         body, end = view[at + 8 : at + 8 + length], at + 12 + length
         if end > len(data):
             break
-        if kind in _PIXELS:
+        if name in _PIXELS:
             chunks.append(view[at:end])
-        elif kind == b"acTL" and length == 8:
+        elif name == b"acTL" and length == 8:
             frames = struct.unpack(">I", body[:4])[0]
-        elif kind == b"eXIf":
+        elif name == b"eXIf":
             exif = bytes(body)
-        elif kind == b"iCCP":
+        elif name == b"iCCP":
             icc, note = _inflate_profile(bytes(body))
             notes += note
-        ended = kind == b"IEND"
+        ended = name == b"IEND"
         at = end
     if not ended:
         raise NotAPicture(f"PNG: truncated: it ends after {len(data)} bytes, before its last chunk")
+    compressed = [chunk[8:-4] for chunk in chunks if bytes(chunk[4:8]) == b"IDAT"]
+    row = 1 + (width * bits * {2: 3, 4: 2, 6: 4}.get(kind, 1) + 7) // 8
+    # An interlaced picture has shorter rows and more of them: less than twice as many bytes.
+    if sum(map(len, compressed)) > _LARGE and _inflates_beyond(compressed, 2 * row * height):
+        raise NotAPicture(f"PNG: damaged: it holds more data than {width}x{height} pixels")
     return Png(frames=frames, icc=icc, exif=exif, notes=tuple(notes), chunks=chunks)
 
 
@@ -125,6 +132,20 @@ def _filtered(color: Samples, alpha: Samples | None) -> NDArray[np.uint8]:
 def _chunk(kind: bytes, body: bytes | memoryview) -> list[bytes | memoryview]:
     check = zlib.crc32(body, zlib.crc32(kind))
     return [struct.pack(">I4s", len(body), kind), body, struct.pack(">I", check)]
+
+
+def _inflates_beyond(pieces: list[memoryview], limit: int) -> bool:
+    """Whether a zlib stream holds more than ``limit`` bytes; libpng would inflate all of them to no use."""
+    inflate, seen = zlib.decompressobj(), 0
+    try:
+        for piece in pieces:
+            rest: bytes | memoryview = piece
+            while rest and seen <= limit:
+                seen += len(inflate.decompress(rest, 2**20))
+                rest = inflate.unconsumed_tail
+    except zlib.error:
+        return False  # libpng will say what is wrong
+    return seen > limit
 
 
 def _inflate_profile(body: bytes) -> tuple[bytes | None, list[str]]:

@@ -21,8 +21,8 @@ WIDTH, LENGTH, ICC_PROFILE = 0x100, 0x101, 0x8773
 BITS, COMPRESSION, PHOTOMETRIC, STRIP_OFFSETS, SAMPLES = 0x102, 0x103, 0x106, 0x111, 0x115
 ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP = 0x116, 0x117, 0x11C, 0x13D, 0x140
 TILE_WIDTH, TILE_LENGTH, EXTRA_SAMPLES, SAMPLE_FORMAT = 0x142, 0x143, 0x152, 0x153
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
-_CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+_CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}
 _STRIP = 2**20  # bytes of pixels in a strip that we write
 
 
@@ -38,10 +38,9 @@ def decode_tiff(data: bytes, check: Check) -> Decoded:
     _refuse_unusable(tags, kind, samples, bits)
     base = _CHANNELS[kind]
     notes = ["first page of several"] if has_second_page(data) else []
-    as_rgb = kind == LAB or max(bits) not in (1, 8, 16)
+    as_rgb = max(bits) not in (1, 8, 16)
     pixels = _decode_samples(data, kind, as_rgb)
     if as_rgb:
-        notes += ["CIELab converted to sRGB"] if kind == LAB else []
         pixels = pixels[..., : 1 if base == 1 and kind != PALETTE else 3]
         kind, base = (RGB, 3) if pixels.shape[-1] == 3 else (BLACK_IS_ZERO, 1)
     elif tags.number(PLANAR, 1) == 2 and samples > 1:
