@@ -4,11 +4,10 @@ python -m serving
 python -m serving --runtime torchserve --models edsr_x4,edsr_fast_x4
 """
 
-import functools
-import importlib.util
 import logging
 import sys
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -28,7 +27,7 @@ class Runtime(StrEnum):
 
 
 class Engine(StrEnum):
-    """Who computes, in the embedded server."""
+    """Who computes."""
 
     AUTO = "auto"
     TORCH = "torch"
@@ -42,7 +41,7 @@ def main(
     port: Annotated[int | None, typer.Option(help="HTTP port, 8080 if not given")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 8081 if not given")] = None,
     models: Annotated[str | None, typer.Option(help="names with commas between; all if not given")] = None,
-    backend: Annotated[Engine | None, typer.Option(help="of the embedded server")] = None,
+    backend: Annotated[Engine | None, typer.Option(help="engine")] = None,
 ) -> None:
     """Serve Loupe's models over HTTP and gRPC until Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -53,7 +52,7 @@ def main(
         "serve_models": models,
         "backend": backend and backend.value,
     }
-    settings = ServingSettings(**{name: value for name, value in given.items() if value is not None})
+    settings = ServingSettings.model_validate({k: v for k, v in given.items() if v is not None})
     try:
         names = choose_models(settings)
         if runtime is Runtime.TORCHSERVE:
@@ -82,10 +81,7 @@ def serve_embedded(names: list[str], settings: ServingSettings) -> None:
     from loupe.backends import open_backend
     from serving.server import serve
 
-    engine = settings.backend
-    if engine == "auto":
-        engine = "openvino" if importlib.util.find_spec("openvino") else "torch"
-    serve({name: functools.partial(open_backend, engine, name, settings) for name in names}, settings)
+    serve({name: partial(open_backend, settings.backend, name, settings) for name in names}, settings)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """TorchServe's archives and the folder it serves from, which a KServe ``storageUri`` can point at.
 
-python -m serving.archive --model edsr_light_x4 --output build/torchserve
+python -m serving.archive --model edsr_light_x4 --output build/torchserve --mounted-at /mnt/models
 
 build/torchserve/config/config.properties       addresses, limits, batches
 build/torchserve/config/metrics.yaml            what /metrics shows
@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,23 +32,29 @@ RESPONSE_SECONDS = 600  # a large photo on a CPU
 
 
 def main(
+    *,
     model: Annotated[list[str], typer.Option(help="a model's name; may be given several times")],
     output: Annotated[Path, typer.Option(help="the folder to write")],
+    mounted_at: Annotated[
+        Path | None, typer.Option(help="where TorchServe will find that folder; KServe: /mnt/models")
+    ] = None,
     host: Annotated[str, typer.Option(help="address that TorchServe will listen on")] = "0.0.0.0",  # noqa: S104
 ) -> None:
     """Pack models for TorchServe."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = ServingSettings(http_host=host)
     try:
-        for path in write_layout(output, model, settings):
+        for path in write_layout(output, model, settings, mounted_at=mounted_at):
             logger.info("%s", path)
     except LoupeError as error:
         logger.error("%s", error)
         sys.exit(error.exit_code)
 
 
-def write_layout(folder: Path, names: list[str], settings: ServingSettings) -> list[Path]:
-    """Write archives and configuration, and return the files.
+def write_layout(
+    folder: Path, names: Sequence[str], settings: ServingSettings, *, mounted_at: Path | None = None
+) -> list[Path]:
+    """Write archives and configuration, and return the files. TorchServe will find them in ``mounted_at``.
 
     Raises ModelNotFound, CheckpointError, StorageError.
     """
@@ -63,7 +69,7 @@ def write_layout(folder: Path, names: list[str], settings: ServingSettings) -> l
             versions[name] = info.version
             written.append(archive)
         written.append(write_atomically(config / "metrics.yaml", METRICS.read_text("utf-8")))
-        properties = torchserve_properties(store, config / "metrics.yaml", versions, settings)
+        properties = torchserve_properties(mounted_at or folder.absolute(), versions, settings)
         written.append(write_atomically(config / "config.properties", properties))
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error}") from error
@@ -93,10 +99,8 @@ def write_archive(store: Path, checkpoint: Path) -> tuple[Path, CheckpointInfo]:
     return path, info
 
 
-def torchserve_properties(
-    store: Path, metrics: Path, versions: Mapping[str, str], settings: ServingSettings
-) -> str:
-    """``config.properties``. Each setting that is not TorchServe's default has its reason here."""
+def torchserve_properties(folder: Path, versions: Mapping[str, str], settings: ServingSettings) -> str:
+    """``config.properties`` of a layout that TorchServe finds in ``folder``."""
     host = settings.http_host
     model = {
         "defaultVersion": True,
@@ -116,9 +120,10 @@ def torchserve_properties(
         "grpc_inference_address": host,
         "grpc_inference_port": settings.grpc_port,
         "grpc_management_address": "127.0.0.1",
-        "grpc_management_port": settings.management_port + 100,
-        "model_store": store,
+        "grpc_management_port": settings.grpc_management_port,
+        "model_store": folder / "model-store",
         "load_models": "all",
+        "allowed_urls": "file://.*",  # the default loads archives, which are code, from any address
         "models": json.dumps(models),
         "disable_token_authorization": "true",  # else every request needs a key from a file, probes too
         "enable_model_api": "false",
@@ -126,7 +131,7 @@ def torchserve_properties(
         "max_response_size": largest_response,
         "job_queue_size": settings.waiting,
         "metrics_mode": "prometheus",
-        "metrics_config": metrics,
+        "metrics_config": folder / "config" / "metrics.yaml",
         "disable_system_metrics": "true",  # a process that polls psutil, for what the node exporter knows
         "enable_envvars_config": "true",
     }

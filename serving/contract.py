@@ -6,7 +6,7 @@
 - v2, the Open Inference Protocol: ``{"inputs": [{"name": "image", "datatype": "BYTES", "shape": [n],
   "data": [base64, ...]}], "parameters": {options}}``
 - v1: ``{"instances": [{"b64": base64, "parameters": {options}}, ...]}``
-- raw: the picture's own bytes, options in the query (TorchServe only).
+- raw: the picture's own bytes, or a form with it in ``data`` and options in other fields (TorchServe only).
 
 A request that cannot be understood raises. A picture that cannot be used is an error in the place of its
 result, and its neighbours go on; where it was alone, its error is the answer.
@@ -53,7 +53,7 @@ Whole = Annotated[int, BeforeValidator(_no_bool)]
 
 
 class Options(BaseModel):
-    """What the caller asks of the result. Text such as ``"90"`` is a number too: queries hold no other."""
+    """What the caller asks of the result. Text such as ``"90"`` is a number too: forms hold no other."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -164,9 +164,7 @@ def parse_v1(message: Mapping[str, Any], *, max_items: int = 64) -> Request:
     for instance in instances:
         unknown = sorted(instance.keys() - {"b64", "parameters"})
         if unknown:
-            items.append(
-                MalformedRequest(f"instance: unknown field {unknown[0]!r}, expected b64, parameters")
-            )
+            items.append(MalformedRequest(f"instance: unknown field {unknown[0]!r}, expected b64, parameters"))
             continue
         try:
             items.append(_item(instance.get("b64"), parse_options(instance.get("parameters"))))
@@ -185,9 +183,7 @@ def check_shape(shape: object, count: int, max_items: int) -> None:
     if not isinstance(shape, Sequence) or not all(isinstance(size, int) for size in shape):
         raise MalformedRequest(f"input 'image': got shape {shape!r}, expected [{count}]")
     if math.prod(shape) != count:
-        raise MalformedRequest(
-            f"input 'image': got shape {list(shape)} for {count} pictures, expected [{count}]"
-        )
+        raise MalformedRequest(f"input 'image': got shape {list(shape)} for {count} pictures, expected [{count}]")
     if count > max_items:
         raise PictureTooLarge(f"got {count} pictures in one request, expected at most {max_items}")
 

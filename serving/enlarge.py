@@ -35,9 +35,7 @@ class Enlarger:
         self.upscaler = Upscaler(backend, tile=settings.tile, limits=settings.limits)
         self.software = f"Loupe {__version__} {name}"
 
-    def run(
-        self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]
-    ) -> Outcome:
+    def run(self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]) -> Outcome:
         """Enlarge every item; an item's own error takes the place of its result. Raises Cancelled alone.
 
         ``on_tiles`` is told of each tile as it is done: what is cancelled half-way has cost something too.

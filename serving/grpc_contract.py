@@ -51,9 +51,7 @@ def read_grpc(message: InferRequest, *, max_items: int) -> Request:
         raise MalformedRequest("input 'image': got no picture, expected one or more")
     check_shape(tensor.shape, len(pictures), max_items)
     options = parse_options(to_http_parameters(message.parameters or {}))
-    return Request(
-        protocol="v2", id=message.id, items=tuple(Item(data=data, options=options) for data in pictures)
-    )
+    return Request(protocol="v2", id=message.id, items=tuple(Item(data=data, options=options) for data in pictures))
 
 
 def write_grpc(request: Request, results: Sequence[Result | LoupeError], card: Card) -> InferResponse:

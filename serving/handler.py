@@ -20,7 +20,10 @@ from serving.contract import Answer, build_answer, error_answer
 from serving.enlarge import Enlarger, Outcome
 from serving.settings import ServingSettings
 
-BODY_KEYS = ("body", "data")  # TorchServe's names for a request's body; other keys come from the query
+BODY_KEYS = (
+    "body",
+    "data",
+)  # TorchServe's names for a request's body; other keys are further fields of a multipart form
 
 
 class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not typed
@@ -30,8 +33,8 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
         """Load the checkpoint that lies in the archive. Raises CheckpointError: the worker never gets READY."""
         name = context.manifest["model"]["modelName"]
         self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
-        engine = "openvino" if self.settings.backend == "openvino" else "torch"
-        self.enlarger = Enlarger(name, open_backend(engine, name, self.settings), self.settings)
+        backend = open_backend(self.settings.backend, name, self.settings)
+        self.enlarger = Enlarger(name, backend, self.settings)
         self.initialized = True
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
@@ -78,7 +81,10 @@ def read_row(row: Mapping[str, Any], settings: ServingSettings) -> contract.Requ
     """Which of the contract's three forms a row has, by what is in it. Raises as the contract's parsers do."""
     body = next((row[key] for key in BODY_KEYS if row.get(key)), None)
     if body is None:
-        raise NotAPicture("the body is empty, expected a picture or JSON")
+        raise NotAPicture(
+            "the body is empty, expected a picture or JSON; TorchServe drops it where the Content-Type is that of "
+            "a web form, which is curl's default: send image/png or application/octet-stream"
+        )
     if isinstance(body, str):  # TorchServe decodes text/*
         body = body.encode()
     if isinstance(body, bytes | bytearray) and body.lstrip()[:1] == b"{":
@@ -94,5 +100,5 @@ def read_row(row: Mapping[str, Any], settings: ServingSettings) -> contract.Requ
 
 
 def as_text(value: object) -> object:
-    """A value of the query, which TorchServe hands over as bytes."""
+    """A field of a form, which TorchServe hands over as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value

@@ -15,9 +15,7 @@ class Metrics:
     """The counters of one process."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self.requests = Counter(
-            "loupe_requests_total", "Requests answered", ["model", "status"], registry=registry
-        )
+        self.requests = Counter("loupe_requests_total", "Requests answered", ["model", "status"], registry=registry)
         self.seconds = Histogram(
             "loupe_request_seconds", "Seconds of a request", ["model"], buckets=BUCKETS, registry=registry
         )
@@ -28,9 +26,7 @@ class Metrics:
             ["model", "direction"],
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "loupe_requests_in_flight", "Requests at work or waiting", ["model"], registry=registry
-        )
+        self.in_flight = Gauge("loupe_requests_in_flight", "Requests at work or waiting", ["model"], registry=registry)
 
     def count_request(self, model: str, status: int, seconds: float) -> None:
         """One request answered, or given up (499), with its HTTP status."""

@@ -25,8 +25,7 @@ def listen(host: str, port: int, *, purpose: str, choose: str) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PortTaken(
-            f"port {port} of {host} for {purpose} cannot be used ({error.strerror}); "
-            f"choose another with {choose}"
+            f"port {port} of {host} for {purpose} cannot be used ({error.strerror}); choose another with {choose}"
         ) from error
     return listener
 

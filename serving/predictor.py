@@ -40,6 +40,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
     ) -> None:
         super().__init__(name)
         self.settings = settings
+        self.ready: bool = False
         self.failure: LoupeError | None = None
         self._open_backend = open_backend
         self._enlarger: Enlarger | None = None
@@ -115,9 +116,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
         return write_grpc(request, outcome.results, enlarger.card)
 
     def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool]) -> Outcome:
-        outcome = enlarger.run(
-            request, cancelled=cancelled, on_tiles=self._metrics.tiles.labels(self.name).inc
-        )
+        outcome = enlarger.run(request, cancelled=cancelled, on_tiles=self._metrics.tiles.labels(self.name).inc)
         self._metrics.count_pixels(self.name, outcome)
         return outcome
 

@@ -7,7 +7,7 @@ These two routes stand before KServe's own, which copy each picture through seve
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from kserve import ModelRepository, errors
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive
 
 from loupe.errors import Cancelled, LoupeError, ModelNotFound, PictureTooLarge
 from serving import contract
@@ -25,9 +26,7 @@ from serving.settings import ServingSettings
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-INLINE_BYTES = (
-    1 << 20
-)  # up to here parsing takes less than a millisecond or two, and a thread is not worth it
+INLINE_BYTES = 1 << 20  # up to here parsing takes less than a millisecond or two, and a thread is not worth it
 KSERVE_STATUS: dict[type[Exception], int] = {
     errors.ModelNotFound: 404,
     errors.ModelNotReady: 503,
@@ -50,9 +49,7 @@ def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings,
         if model is None:
             raise ModelNotFound(f"no model {name!r}; there are {', '.join(models.get_models())}")
         if BINARY_HEADER in http.headers:
-            raise contract.MalformedRequest(
-                "binary tensors are not read here; send base64 in 'data', or use gRPC"
-            )
+            raise contract.MalformedRequest("binary tensors are not read here; send base64 in 'data', or use gRPC")
         if len(body) <= INLINE_BYTES:
             request = parse(protocol, body)
         else:
@@ -96,7 +93,8 @@ def add_error_handlers(app: FastAPI) -> None:
             return JSONResponse({"error": error.detail}, error.status_code, error.headers)
         return JSONResponse({"error": str(error)}, KSERVE_STATUS[type(error)])
 
-    for kind in (HTTPException, *KSERVE_STATUS):
+    kinds: list[type[Exception]] = [HTTPException, *KSERVE_STATUS]
+    for kind in kinds:
         app.add_exception_handler(kind, answer)
 
 
@@ -136,7 +134,7 @@ async def while_connected(http: HTTPRequest, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
 
 
-async def disconnected(receive: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> None:
+async def disconnected(receive: Receive) -> None:
     """Return when the connection has closed."""
     while (await receive())["type"] != "http.disconnect":
         pass

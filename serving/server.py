@@ -84,10 +84,9 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         kserve_logger.addHandler(logging.NullHandler())  # without one KServe would set up logging of its own
         # KServe answers some of its own routes with ORJSONResponse; FastAPI says so once in every process.
         warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")
-        super().__init__(
-            http_port=settings.http_port, grpc_port=settings.grpc_port, enable_latency_logging=False
-        )
+        super().__init__(http_port=settings.http_port, grpc_port=settings.grpc_port, enable_latency_logging=False)
         self.settings = settings
+        self.grpc_port: int = settings.grpc_port
         self.jobs = jobs
         self.metrics = metrics
         self.dataplane = ReadyWhenLoaded(model_registry=self.registered_models)
@@ -97,9 +96,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         """Serve until SIGINT or SIGTERM. Raises PortTaken at once, CheckpointError if no model loads."""
         host = self.settings.http_host
         http = listen(host, self.http_port, purpose="HTTP", choose="--port or LOUPE_HTTP_PORT")
-        self.grpc_port = free_port(
-            host, self.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT"
-        )
+        self.grpc_port = free_port(host, self.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT")
         for model in models:
             self.register_model(model)
         with http:
@@ -128,9 +125,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         names = [model.name for model in models if model.ready]
         if not names:
             http.should_exit = True
-            raise CheckpointError(
-                f"none of the models can be served: {', '.join(model.name for model in models)}"
-            )
+            raise CheckpointError(f"none of the models can be served: {', '.join(model.name for model in models)}")
         host, port = listener.getsockname()[:2]
         logger.info("gRPC on %s:%d", host, self.grpc_port)
         logger.info("inference server ready at http://%s:%d (models: %s)", host, port, ", ".join(names))

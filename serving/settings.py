@@ -15,27 +15,24 @@ class ServingSettings(Settings):
     """One process that serves models. Sizes are of the process, whatever the number of its models."""
 
     backend: Literal["auto", "torch", "openvino"] = Field(
-        default="auto", description="the engine; auto is OpenVINO where it is installed, else torch"
+        default="auto", description="the engine; auto is OpenVINO where it is installed and there is no GPU"
     )
     serve_models: str = Field(default="", description="names with commas between; empty serves all there are")
     http_host: str = Field(default="127.0.0.1", description="0.0.0.0 in a container")
     http_port: int = Field(default=8080, ge=0, le=65535)
     grpc_port: int = Field(default=8081, ge=0, le=65535, description="embedded server only")
     management_port: int = Field(default=8082, ge=0, le=65535, description="TorchServe only")
+    grpc_management_port: int = Field(default=8084, ge=0, le=65535, description="TorchServe only")
     metrics_port: int = Field(default=8083, ge=0, le=65535, description="TorchServe only")
 
-    tile: int = Field(
-        default=512, ge=16, description="a tile here; larger than a client's tile with its halo"
-    )
+    tile: int = Field(default=512, ge=16, description="a tile here; larger than a client's tile with its halo")
     running: int = Field(default=2, ge=1, description="requests at work at once: one decodes, one computes")
     waiting: int = Field(default=32, ge=0, description="requests in line; more are refused with 503")
     max_items: int = Field(default=64, ge=1, description="pictures in one request")
     grace_seconds: int = Field(default=5, ge=1, description="how long requests at work may go on at a stop")
     workers_per_model: int = Field(default=1, ge=1, description="TorchServe only: processes for each model")
     batch_size: int = Field(default=4, ge=1, description="TorchServe only: requests in one batch")
-    batch_delay_ms: int = Field(
-        default=1, ge=1, description="TorchServe only: a lone request waits this long"
-    )
+    batch_delay_ms: int = Field(default=1, ge=1, description="TorchServe only: a lone request waits this long")
 
     @property
     def max_request_bytes(self) -> int:

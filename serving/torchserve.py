@@ -60,11 +60,13 @@ def serve_torchserve(names: Sequence[str], settings: ServingSettings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with tempfile.TemporaryDirectory(prefix="loupe-torchserve-") as folder:
-        write_layout(Path(folder), list(names), settings)
+        write_layout(Path(folder), names, settings)
         with running(java, Path(folder)) as process:
             ready = wait_until_ready(names, settings, process, stop, Path(folder))
             if ready:
-                address = f"http://{settings.http_host}:{settings.http_port}"
+                host = settings.http_host
+                logger.info("metrics at http://%s:%d/metrics", host, settings.metrics_port)
+                address = f"http://{host}:{settings.http_port}"
                 logger.info("inference server ready at %s (models: %s)", address, ", ".join(names))
             while not stop.wait(POLL_SECONDS):
                 if process.poll() is not None:
@@ -89,13 +91,11 @@ def with_free_ports(settings: ServingSettings) -> ServingSettings:
     host = settings.http_host
     ports = {
         "http_port": free_port(host, settings.http_port, purpose="HTTP", choose="--port or LOUPE_HTTP_PORT"),
-        "grpc_port": free_port(
-            host, settings.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT"
-        ),
+        "grpc_port": free_port(host, settings.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT"),
     }
-    for name, purpose in (("management_port", "TorchServe's management"), ("metrics_port", "metrics")):
-        number = getattr(settings, name)
-        ports[name] = free_port("127.0.0.1", number, purpose=purpose, choose=f"LOUPE_{name.upper()}")
+    for name in ("management_port", "grpc_management_port", "metrics_port"):
+        purpose, choose = f"TorchServe's {name.removesuffix('_port')}", f"LOUPE_{name.upper()}"
+        ports[name] = free_port("127.0.0.1", getattr(settings, name), purpose=purpose, choose=choose)
     return settings.model_copy(update=ports)
 
 
