@@ -62,7 +62,11 @@ def _transform(color: Samples, icc: bytes) -> Samples:
     height, width, channels = color.shape
     flat = color[..., 0] if channels == 1 else color
     name = _CMS_NAMES[_SPACES[channels]]
-    # Relative colorimetric with black point compensation, as image editors do by default.
+    # Relative colorimetric with black point compensation, as image editors do by default. For 16 bits the
+    # optimizer would put a coarse table in place of the curves (6/255 off in the dark); for 8 it is exact.
+    flags: int = imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION
+    if color.dtype == np.uint16:
+        flags |= imagecodecs.CMS.FLAGS.NOOPTIMIZE
     rgb: Samples = imagecodecs.cms_transform(
         flat,
         icc,
@@ -70,7 +74,7 @@ def _transform(color: Samples, icc: bytes) -> Samples:
         colorspace=name,
         outcolorspace="rgb",
         intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
-        flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
+        flags=flags,
     )
     return rgb.reshape(height, width, 3)
 

@@ -164,8 +164,11 @@ def encode(
         return encode_png(picture.color, picture.alpha, icc=picture.icc, exif=pack_exif(tags))
     if name == "TIFF":
         return encode_tiff(picture.color, picture.alpha, icc=picture.icc, tags=tags)
-    color = picture.color if kind.metadata else to_srgb(picture.color, picture.icc)
-    color, alpha = _eight_bits(color), None if picture.alpha is None else _eight_bits(picture.alpha)
+    color, alpha = _eight_bits(picture.color), None if picture.alpha is None else _eight_bits(picture.alpha)
+    # Gray becomes RGB in WebP, so a gray profile would not fit.
+    icc_fits = kind.metadata and not (name == "WEBP" and color.shape[2] == 1)
+    if not icc_fits:
+        color = to_srgb(color, picture.icc).astype(np.uint8, copy=False)
     if alpha is not None and not kind.alpha:
         color, alpha = _on_white(color, alpha), None
     quality = quality or kind.quality or 100
@@ -173,13 +176,9 @@ def encode(
         return encode_jpeg(color, quality=quality, icc=picture.icc, exif=pack_exif(tags, MAX_JPEG_EXIF))
     options: dict[str, Any] = {"quality": quality} if kind.quality else {}
     if kind.metadata:
-        # Gray becomes RGB in WebP, so a gray profile would not fit.
-        fits = name != "WEBP" or picture.icc is None or picture.icc[16:20] == b"RGB "
-        if not fits:
-            color = _eight_bits(to_srgb(picture.color, picture.icc))
         packed = pack_exif(tags)
         options |= {"exif": ENVELOPE + packed} if packed else {}
-        options |= {"icc_profile": picture.icc} if picture.icc and fits else {}
+        options |= {"icc_profile": picture.icc} if picture.icc and icc_fits else {}
     if name == "WEBP":
         options["method"] = 2
     if name == "AVIF":

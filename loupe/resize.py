@@ -2,8 +2,8 @@
 
     smaller = resize(picture, 1920, 1080)
 
-Lanczos with three lobes, as Pillow does it: 8-bit colour in whole bands, 16-bit and anything with alpha in floating
-point, one band of rows and one channel at a time, so memory is bounded by the band. Colour is weighted by alpha.
+Lanczos with three lobes, by Pillow, in floating point (its 8-bit way clips between the two directions), one band of
+rows and one channel at a time, so memory is bounded by the band. Colour is weighted by alpha.
 """
 
 from dataclasses import replace
@@ -52,35 +52,27 @@ class _Band:
         self.size = width, bottom - top
         self.edges = top * ratio - first, min(bottom * ratio - first, self.rows.stop - first)
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        box = (0, self.edges[0], image.width, self.edges[1])
-        return image.resize(self.size, Image.Resampling.LANCZOS, box)
-
-    def floats(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, W) -> (bottom - top, width), not clipped."""
-        return np.asarray(self(Image.fromarray(plane)))
+        box = (0, self.edges[0], plane.shape[1], self.edges[1])
+        return np.asarray(Image.fromarray(plane).resize(self.size, Image.Resampling.LANCZOS, box))
 
 
 def _resize_plain(source: Samples, target: Samples, band: _Band) -> None:
-    gray = source.shape[2] == 1
-    if source.dtype == np.uint8:
-        image = Image.fromarray(source[..., 0] if gray else source)
-        target[:] = np.asarray(band(image)).reshape(target.shape)
-        return
     for channel in range(source.shape[2]):
-        target[..., channel] = _whole(band.floats(source[..., channel].astype(np.float32)), source.dtype)
+        target[..., channel] = _whole(band(source[..., channel].astype(np.float32)), source.dtype)
 
 
 def _resize_weighted(color: Samples, alpha: Samples, color_out: Samples, alpha_out: Samples, band: _Band) -> None:
     """Colour counts as much as it is visible; where the result is next to invisible, all count alike."""
     cover = alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max)
-    shown = band.floats(cover)
+    shown = band(cover)
     alpha_out[:] = _whole(shown * np.float32(np.iinfo(alpha.dtype).max), alpha.dtype)
     visible = shown > 1 / 255
     for channel in range(color.shape[2]):
         plane = color[..., channel].astype(np.float32)
-        result = band.floats(plane)
-        weighted = band.floats(plane * cover)
+        result = band(plane)
+        weighted = band(plane * cover)
         result = np.divide(weighted, shown, out=result.copy(), where=visible)
         color_out[..., channel] = _whole(result, color.dtype)
 

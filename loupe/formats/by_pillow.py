@@ -85,7 +85,7 @@ def encode_by_pillow(
         rgba[..., :3], rgba[..., 3] = color, alpha
         image = Image.fromarray(rgba)
         del rgba
-    if format == "GIF" and not gray:
+    if format == "GIF" and image.mode != "L":
         image = _with_palette(image)
     out = io.BytesIO()
     image.save(out, format, **options)
@@ -110,7 +110,12 @@ def _gif_size(data: bytes) -> tuple[int, int]:
 def _expanded(image: ImageFile.ImageFile) -> NDArray[Any]:
     """The pixels with the palette looked up: gray stays gray when the whole palette is."""
     image.load()
-    if "transparency" in image.info:
+    hole = image.info.get("transparency")
+    if isinstance(hole, int) and image.mode in ("L", "P"):
+        index = np.asarray(image)
+        del image.info["transparency"]
+        return np.dstack((_expanded(image), np.where(index == hole, np.uint8(0), np.uint8(255))))
+    if hole is not None:
         return np.asarray(image.convert("RGBA"))
     if image.mode == "P":
         table = np.zeros((256, 3), np.uint8)
