@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -110,7 +111,8 @@ def _convert(model: nn.Module) -> Any:
 
     frontend = FrontEndManager().load_by_framework("pytorch")
     example = torch.rand(1, 3, 32, 32)
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers export; the frontend reads either
         traced = torch.jit.trace(model.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion
     converted = frontend.convert(frontend.load(decoder))
@@ -127,7 +129,7 @@ class SelfEnsemble:
         self.scale, self.halo = backend.scale, backend.halo
 
     def __call__(self, batch: Pixels) -> Pixels:
-        total = np.float32(0)
+        total: Pixels = np.zeros((), np.float32)
         for quarter in range(4):
             for flip in (False, True):
                 x = np.rot90(batch, quarter, axes=(2, 3))

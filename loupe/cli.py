@@ -114,10 +114,11 @@ def upscale(
                 except Cancelled:
                     raise
                 except LoupeError as error:
+                    said = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
                     if len(jobs) == 1:
-                        raise
+                        _fail(error, said)
                     failed += 1
-                    bars.console.print(f"[red]failed[/] {job.source}: {error}", soft_wrap=True)
+                    bars.console.print(f"failed: {said}", style="red", soft_wrap=True, markup=False)
                 finally:
                     bars.remove_task(task)
         if failed:
@@ -150,14 +151,13 @@ def _upscale_one(
     software = f"Loupe {__version__} {engine.name} version {engine.version} x{engine.scale}"
     write_whole(job.target, encode(larger, job.format, quality=quality, software=software, keep_metadata=metadata))
     seconds = time.perf_counter() - begin
-    bars.console.print(
-        f"{job.target}  {picture.width}x{picture.height} -> {larger.width}x{larger.height}  "
-        f"{engine.name}  {seconds:.1f} s",
-        soft_wrap=True,
-        markup=False,
-    )
-    for note in larger.notes:
-        bars.console.print(f"  note: {note}", markup=False)
+    sizes = f"{picture.width}x{picture.height} -> {larger.width}x{larger.height}"
+    lines = [
+        f"{job.target}  {sizes}  {engine.name}  {seconds:.1f} s",
+        *(f"  note: {note}" for note in larger.notes),
+    ]
+    show = bars.console if out.is_terminal else out  # above the bars on a screen, on stdout into a pipe
+    show.print("\n".join(lines), soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -259,11 +259,11 @@ def _errors_shown() -> Iterator[None]:
     try:
         yield
     except LoupeError as error:
-        _fail(error)
+        _fail(error, str(error))
 
 
-def _fail(error: LoupeError) -> NoReturn:
-    err.print(f"[red]loupe:[/] {str(error).replace('[', chr(92) + '[')}", soft_wrap=True)
+def _fail(error: LoupeError, said: str) -> NoReturn:
+    err.print(f"loupe: {said}", style="red", soft_wrap=True, markup=False)
     raise typer.Exit(error.exit_code) from error
 
 

@@ -3,7 +3,8 @@
     larger = Upscaler(backend).upscale(picture, progress=print)
 
 Tiles are windows of one size, each with a halo of real surroundings, so that the joined picture is the one that
-the model would make of the whole. Only the tiles in work are floats: memory is bounded by the tile, beside the two pictures.
+the model would make of the whole. Only the tiles in work are floats: beside the two pictures, memory is bounded by the
+tile.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def read_rgb(path: Path, limits: Limits) -> NDArray[np.uint8]:
     """Decode a picture to (H,W,3) uint8: gray is repeated, 16 bit rounded, alpha ignored."""
     color = decode(path.read_bytes(), limits).color
     if color.dtype != np.uint8:
-        color = (color.astype(np.uint32) + 128) // 257
+        color = ((color.astype(np.uint32) + 128) // 257).astype(np.uint8)
     rgb = np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color
     return rgb.astype(np.uint8, copy=False)
 

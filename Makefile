@@ -1,0 +1,68 @@
+# Loupe: `make run` starts it, `make test` proves it. All targets: `make help`.
+# Everything happens in .venv; nothing is installed outside it.
+
+PYTHON ?= python3
+RUNTIME ?= embedded
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+comma := ,
+RUN_EXTRAS := $(if $(filter torchserve,$(RUNTIME)),run$(comma)torchserve,run)
+
+.DEFAULT_GOAL := help
+.PHONY: help run check check-python check-page test page bench screenshots clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.run-$(RUNTIME) ## start the page and the inference server (RUNTIME=embedded or torchserve)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) $(BIN)/honcho start
+
+check: check-python check-page ## formatting, lint, types, imports; the page's too when Node is there
+
+check-python: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pip check
+
+check-page: ## the page: types, unit tests, and that what is committed is what its sources build
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory page && cd frontend/web && npm test && cd ../.. && \
+	  git diff --exit-code --stat -- frontend/web/dist && \
+	  test -z "$$(git status --porcelain -- frontend/web/dist)"; \
+	else echo "check-page: skipped, there is no npm (Node 20)"; fi
+
+test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest
+
+page: ## build the page into frontend/web/dist (needs Node 20)
+	cd frontend/web && npm ci --no-audit --no-fund --loglevel=error && npm run build
+
+bench: $(VENV)/.dev ## speed and memory, as tables; takes some minutes on a quiet machine
+	$(BIN)/python -m bench.engine
+	$(BIN)/python -m bench.http
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.loader
+
+screenshots: $(VENV)/.dev ## every state of the page, into build/screenshots
+	$(BIN)/python -m tests.frontend.screenshots build/screenshots
+
+clean: ## remove the environment and what was built; keeps results and runs
+	rm -rf $(VENV) build frontend/web/node_modules *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Loupe needs Python 3.11 or newer, this is {sys.version.split()[0]}; say which: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-%: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing what running needs into $(VENV) (once)"
+	$(PIP) -e '.[$(RUN_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing what development needs into $(VENV) (once)"
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.run-embedded $(VENV)/.run-torchserve
