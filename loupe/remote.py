@@ -11,6 +11,7 @@ the only one that is ever spoken to.
 
 import logging
 import random
+import threading
 import time
 from typing import Self
 
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from loupe.errors import (
     BackendUnavailable,
+    Cancelled,
     InvalidOption,
     LoupeError,
     ModelNotFound,
@@ -65,6 +67,7 @@ class RemoteBackend:
         self._url, self._shown = endpoint(url, model)
         self._timeout = timeout
         self._retries = retries
+        self._closed = threading.Event()
         verify = httpx.create_ssl_context() if self._url.scheme == "https" else False
         self._client, self._fresh = (
             httpx.Client(
@@ -115,6 +118,8 @@ class RemoteBackend:
         return result
 
     def close(self) -> None:
+        """Also ends what other threads are waiting to repeat: they get Cancelled."""
+        self._closed.set()
         self._client.close()
         self._fresh.close()
 
@@ -136,7 +141,8 @@ class RemoteBackend:
                     raise failure.error from failure.__cause__
                 wait = failure.wait if failure.wait is not None else 0.2 * 2**attempt
                 logger.info("attempt %d: %s; trying again", attempt + 1, failure)
-                time.sleep(min(wait, MAX_WAIT) * random.uniform(1.0, 1.5))
+                if self._closed.wait(min(wait, MAX_WAIT) * random.uniform(1.0, 1.5)):
+                    raise Cancelled(f"stopped asking {self._shown}: the backend was closed") from failure
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(self, client: httpx.Client, body: bytes, largest_pixels: int) -> Answer:

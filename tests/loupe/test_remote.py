@@ -20,6 +20,7 @@ import pytest
 
 from loupe.errors import (
     BackendUnavailable,
+    Cancelled,
     InvalidOption,
     ModelNotFound,
     NotAPicture,
@@ -364,6 +365,19 @@ def test_a_server_that_comes_back_in_time_is_found_again() -> None:
         time.sleep(0.3)
         with serving(port):
             np.testing.assert_allclose(pending.result(timeout=60), nearest(batch), atol=1e-6)
+
+
+def test_closing_ends_the_wait_of_other_threads(server: Server) -> None:
+    backend = RemoteBackend(server.url, MODEL)
+    server.behaviours = ["full_for_an_hour"]
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(backend, tiles(1, 3, 6, 6))
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        backend.close()
+        with pytest.raises(Cancelled):
+            pending.result(timeout=5)
 
 
 def test_an_unknown_model_is_told_with_what_the_server_says(server: Server) -> None:
