@@ -71,4 +71,5 @@ def write_grpc(request: Request, results: Sequence[Result | LoupeError], card: C
 
 def grpc_error(error: LoupeError) -> GrpcException:
     """The gRPC status nearest to the HTTP one, with the same message."""
-    return GrpcException(STATUS_CODES.get(HTTPStatus(error.status), StatusCode.INTERNAL), str(error))
+    code = STATUS_CODES.get(HTTPStatus(error.status), StatusCode.INTERNAL)
+    return GrpcException(details=str(error), status_code=code)

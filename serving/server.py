@@ -107,8 +107,10 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         grpc = await self._start_grpc()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, _stop, http)
+        address = "http://{}:{}".format(*listener.getsockname()[:2])
+        logger.info("HTTP on %s, gRPC on %s:%d; loading models", address, self.settings.http_host, self.grpc_port)
         serving = asyncio.create_task(http.serve(sockets=[listener]))
-        loading = asyncio.create_task(self._load(models, listener, http))
+        loading = asyncio.create_task(self._load(models, address, http))
         try:
             await serving
             if loading.done():
@@ -118,7 +120,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
             await grpc.stop(grace=None)
             await asyncio.to_thread(self.jobs.stop)
 
-    async def _load(self, models: Sequence[Predictor], listener: socket.socket, http: uvicorn.Server) -> None:
+    async def _load(self, models: Sequence[Predictor], address: str, http: uvicorn.Server) -> None:
         """Load one after another: together they would hold the memory of all at once, and share the cores."""
         for model in models:
             await asyncio.to_thread(model.load)
@@ -126,9 +128,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         if not names:
             http.should_exit = True
             raise CheckpointError(f"none of the models can be served: {', '.join(model.name for model in models)}")
-        host, port = listener.getsockname()[:2]
-        logger.info("gRPC on %s:%d", host, self.grpc_port)
-        logger.info("inference server ready at http://%s:%d (models: %s)", host, port, ", ".join(names))
+        logger.info("inference server ready at %s (models: %s)", address, ", ".join(names))
 
     def _make_http(self) -> uvicorn.Server:
         app = kserve.model_server.app
