@@ -17,6 +17,7 @@ STEPS = 400
 
 
 def main() -> None:
+    """Print the table."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

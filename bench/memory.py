@@ -1,9 +1,12 @@
 """Resident memory of a 24-megapixel photo made twice as large on the CPU, over an interpreter with torch loaded."""
 
+import io
 import subprocess
 import sys
 
-from bench import show
+from PIL import Image
+
+from bench import photo, show
 
 SCRIPT = """
 import resource, sys
@@ -28,23 +31,18 @@ print(base, joined, peak(), larger.width, larger.height, size)
 
 
 def main() -> None:
-    import io
-
-    from PIL import Image
-
-    from bench import photo
-
+    """Print the table."""
     jpeg = io.BytesIO()
     Image.fromarray(photo(4000, 6000)).save(jpeg, "JPEG", quality=92)
     rows = []
     for backend in ("torch", "openvino"):
-        for format in ("PNG", "JPEG"):
+        for kind in ("PNG", "JPEG"):
             done = subprocess.run(
-                [sys.executable, "-c", SCRIPT, backend, format], input=jpeg.getvalue(), capture_output=True, check=True
+                [sys.executable, "-c", SCRIPT, backend, kind], input=jpeg.getvalue(), capture_output=True, check=True
             )
             base, joined, peak, width, height, size = done.stdout.split()
             over = [f"{float(value) - float(base):.0f}" for value in (joined, peak)]
-            result = f"{int(width)}x{int(height)} {format}, {int(size) / 1e6:.0f} MB"
+            result = f"{int(width)}x{int(height)} {kind}, {int(size) / 1e6:.0f} MB"
             rows.append([backend, result, f"{float(base):.0f}", *over])
     columns = ["backend", "result", "loaded, MiB", "upscaled, MiB over it", "encoded too, MiB over it"]
     show("Peak resident memory, 6000x4000 JPEG x2, edsr_fast_x2", columns, rows)

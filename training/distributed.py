@@ -33,7 +33,8 @@ class Process:
         if self.world == 1:
             return network
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids)
+        # Buffers are constants (means, masks), the same on all ranks: nothing to broadcast at each step.
+        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
     def barrier(self) -> None:
         if self.world > 1:

@@ -1,7 +1,7 @@
 """From what a person gives as ``--data`` to open packs: find or download the pictures, hold some out, pack once."""
 
 import fcntl
-import logging
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +10,6 @@ from rich.progress import Progress
 
 from training.pack import Pack, open_pack, pack_pictures
 from training.sources import download_div2k, list_pictures
-
-logger = logging.getLogger(__name__)
 
 HOLD_OUT = 33  # one picture in so many validates, when no folder is given for it
 
@@ -25,13 +23,13 @@ def prepare_data(data: str, valid: str | None, scale: int, store: Path, *, quiet
     store.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(store / ".lock"):
         if data == "div2k":
-            download_div2k(store / "div2k")
+            download_div2k(store / "div2k", quiet=quiet)
             train_paths = list_pictures(str(store / "div2k" / "DIV2K_train_HR"))
             valid_paths = list_pictures(valid or str(store / "div2k" / "DIV2K_valid_HR"))
         else:
-            train_paths = list_pictures(data)
+            train_paths = list_pictures(data, cache=store / "sources")
             if valid:
-                valid_paths = list_pictures(valid)
+                valid_paths = list_pictures(valid, cache=store / "sources")
             else:
                 valid_paths = train_paths[::HOLD_OUT]
                 train_paths = [path for path in train_paths if path not in valid_paths] or valid_paths
@@ -42,8 +40,8 @@ def prepare_data(data: str, valid: str | None, scale: int, store: Path, *, quiet
 
 
 def _pack(paths: list[Path], store: Path, split: str, scale: int, *, quiet: bool) -> Pack:
-    source = paths[0].parent.name if paths else "empty"
-    folder = store / "packs" / f"{source}_{split}_x{scale}"
+    where = hashlib.sha256(str(paths[0].resolve().parent).encode()).hexdigest()[:8] if paths else "empty"
+    folder = store / "packs" / f"{split}_x{scale}_{where}"
     with Progress(disable=quiet) as progress:
         task = progress.add_task(f"packing {len(paths)} {split} pictures", total=len(paths))
         pack_pictures(paths, folder, scales=(scale,), progress=lambda done, _: progress.update(task, completed=done))
