@@ -4,6 +4,8 @@ import argparse
 import logging
 import sys
 
+from pydantic import ValidationError
+
 from frontend.server import PortTaken, serve
 from frontend.settings import WebSettings
 from loupe.errors import LoupeError
@@ -23,6 +25,10 @@ def main() -> int:
     except PortTaken as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    except ValidationError as error:
+        for one in error.errors():
+            print(f"{one['loc'][0]}: got {one['input']!r}: {one['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
     except LoupeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

@@ -17,7 +17,6 @@ from loupe.open_inference import Answer, endpoint, request_body
 from loupe.registry import default_model, list_models
 
 FRESH_SECONDS = 3.0  # how long an answer about readiness is believed
-FULL = 0  # in the place of a factor: the server is there, but has no time for an 8x8 picture
 
 
 class Model(BaseModel):
@@ -64,22 +63,22 @@ class Catalogue:
             raise ModelNotFound(f"no model called {name[:80]!r}; there are {', '.join(names) or 'none'}")
 
     async def probe(self, name: str) -> int | None:
-        """The factor that the inference server gives for ``name`` (or FULL), None when it does not answer."""
+        """The factor that the inference server gives for ``name`` or None when it does not answer."""
         when, scale = self._seen.get(name, (0.0, None))
         if time.monotonic() - when < FRESH_SECONDS and when:
             return scale
-        scale = await self._ask(name)
+        scale = await self._ask(name, scale)
         self._seen[name] = (time.monotonic(), scale)
         return scale
 
-    async def _ask(self, name: str) -> int | None:
+    async def _ask(self, name: str, before: int | None) -> int | None:
         url, _ = endpoint(self._settings.inference_url, name)
         try:
             answer = await self._client.post(url, content=_QUESTION)
         except httpx.TransportError:
             return None
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
-            return FULL
+            return before  # full; or still loading, where it has never answered
         if answer.status_code != httpx.codes.OK:
             return None
         try:

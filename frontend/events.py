@@ -25,8 +25,8 @@ class EventStream(Response):
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, events: AsyncGenerator[Event]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, events: AsyncGenerator[Event], status_code: int = 200) -> None:
+        super().__init__(status_code=status_code, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._events = events
 

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+MAX_HEADER_BYTES = 32 * 1024
 METHODS = {"GET", "HEAD", "POST"}
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -45,7 +46,11 @@ class Guard:
                 headers.setdefault("Content-Security-Policy", policy)
             await send(message)
 
-        refusal = self._refuse(scope["method"], Headers(scope=scope))
+        # h11's own limit holds only for headers that come in several pieces.
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            refusal: JSONResponse | None = JSONResponse({"error": "the headers are too large"}, 431)
+        else:
+            refusal = self._refuse(scope["method"], Headers(scope=scope))
         await (refusal or self._app)(scope, receive, dressed)
 
     def _refuse(self, method: str, headers: Headers) -> JSONResponse | None:

@@ -1,21 +1,47 @@
 """Errors as JSON: every failure of every route leaves as ``{"error": "..."}`` with its own status."""
 
+import asyncio
 import logging
 import math
+from contextlib import suppress
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
+from frontend.guard import HEADERS
+from frontend.uploads import UploadTooLarge
 from loupe.errors import Cancelled, LoupeError, Overloaded
 
 logger = logging.getLogger(__name__)
 
+LINGER_SECONDS = 2
+LINGER_BYTES = 8 * 1024**2
+
+
+class LastWord(JSONResponse):
+    """An answer to a request that is still coming in, after which the connection is closed.
+
+    Closing at once would reset the connection, and many clients then never see the answer: so a little more
+    of the request is read and thrown away first, bounded in time and bytes.
+    """
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with suppress(TimeoutError):
+            await asyncio.wait_for(_throw_away(receive, LINGER_BYTES), LINGER_SECONDS)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
 
 def problem(error: LoupeError) -> JSONResponse:
     """The response of an error of ours; an overloaded server also says when to come back."""
+    if isinstance(error, UploadTooLarge):
+        return LastWord({"error": str(error)}, error.status)
     headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Overloaded) else None
     return JSONResponse({"error": str(error)}, error.status, headers)
 
@@ -54,4 +80,14 @@ async def _gone(_: Request, error: Exception) -> Response:
 async def _unexpected(_: Request, error: Exception) -> Response:
     """A fault of ours: the person gets no stack trace; Starlette logs it once we have answered."""
     logger.error("unexpected %s", type(error).__name__)
-    return JSONResponse({"error": "something broke on our side; the server's log has the details"}, 500)
+    said = "something broke on our side; the server's log has the details"
+    return JSONResponse({"error": said}, 500, HEADERS)  # made outside of the guard, which adds them elsewhere
+
+
+async def _throw_away(receive: Receive, most: int) -> None:
+    """Read and forget the rest of a request, up to ``most`` bytes."""
+    more = True
+    while more and most > 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        more = message.get("more_body", False)

@@ -6,9 +6,8 @@ import socket
 import uvicorn
 
 from frontend.app import create_app
+from frontend.guard import MAX_HEADER_BYTES
 from frontend.settings import WebSettings
-
-MAX_HEADER_BYTES = 32 * 1024
 
 
 class PortTaken(Exception):

@@ -14,6 +14,10 @@ from loupe.settings import Limits
 FORM_BYTES = 64 * 1024  # the other fields, the boundaries and the headers of the parts
 
 
+class UploadTooLarge(PictureTooLarge):
+    """Refused while it was still coming in: the rest of the request is unread."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upload:
     """The picture's bytes (never empty of meaning: decoding judges them) and the form's text fields."""
@@ -25,7 +29,7 @@ class Upload:
 async def read_upload(request: Request, limits: Limits) -> Upload:
     """Read the form with the picture in ``file``.
 
-    The body is counted while it arrives: a larger one is refused with PictureTooLarge at the first byte over
+    The body is counted while it arrives: a larger one is refused with UploadTooLarge at the first byte over
     the limit (or at once when Content-Length says so), with the rest unread. Over 1 MB it goes to a temporary
     file, so many slow uploads cost no memory. Raises InvalidOption when the form is not as documented.
     """
@@ -48,7 +52,7 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
 
 
 def _counted(receive: Receive, allowed: int, limits: Limits) -> Receive:
-    """``receive`` that raises PictureTooLarge once more than ``allowed`` bytes came."""
+    """``receive`` that raises UploadTooLarge once more than ``allowed`` bytes came."""
     total = 0
 
     async def counted() -> Message:
@@ -62,5 +66,5 @@ def _counted(receive: Receive, allowed: int, limits: Limits) -> Receive:
     return counted
 
 
-def _too_large(limits: Limits) -> PictureTooLarge:
-    return PictureTooLarge(f"the file is larger than {limits.max_bytes / 1024**2:.0f} MB; save it smaller or as JPEG")
+def _too_large(limits: Limits) -> UploadTooLarge:
+    return UploadTooLarge(f"the file is larger than {limits.max_bytes / 1024**2:.0f} MB; save it smaller or as JPEG")

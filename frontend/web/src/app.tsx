@@ -100,7 +100,7 @@ export function App() {
         <Welcome limits={offer.limits} opening={state.phase === "opening"} onChoose={choose} onFile={open} />
       ) : (
         <main class={`desk ${state.phase}`}>
-          <div class="left">
+          <div class="easel">
             <Shown state={state} onCancel={cancel} />
             {state.phase === "failed" && (
               <Problem
@@ -114,7 +114,12 @@ export function App() {
           {picture && (
             <aside class="panel">
               {state.phase === "done" && <Details picture={picture} result={state.result} />}
-              <Source picture={picture} scale={model?.scale ?? 1} words={speak} onChoose={choose} />
+              <Source
+                picture={picture}
+                scale={state.phase === "done" ? null : (model?.scale ?? 1)}
+                words={speak}
+                onChoose={choose}
+              />
               {several && <Notice>{t.several}</Notice>}
               <Settings
                 models={offer.models}
@@ -175,7 +180,8 @@ function Shown({ state, onCancel }: { state: State; onCancel: () => void }) {
 
 interface SourceProps {
   readonly picture: Picture;
-  readonly scale: number;
+  /** Null once the result itself says how large it is. */
+  readonly scale: number | null;
   readonly words: Words;
   readonly onChoose: () => void;
 }
@@ -184,16 +190,16 @@ interface SourceProps {
 function Source({ picture, scale, words: { t, bytes }, onChoose }: SourceProps) {
   return (
     <section class="source">
-      <div>
-        <strong class="file-name">{picture.file.name}</strong>
-        <span class="soft">
-          {pixels(picture.width, picture.height)} → <b>{pixels(picture.width * scale, picture.height * scale)}</b>
-          {` · ${bytes(picture.file.size)}`}
-        </span>
-      </div>
+      <strong class="file-name">{picture.file.name}</strong>
       <button type="button" class="link" onClick={onChoose}>
         {t.chooseAnother}
       </button>
+      {scale !== null && (
+        <p class="soft">
+          {pixels(picture.width, picture.height)} → <b>{pixels(picture.width * scale, picture.height * scale)}</b>
+          {` · ${bytes(picture.file.size)}`}
+        </p>
+      )}
     </section>
   );
 }

@@ -4,7 +4,7 @@ export type Locale = "en" | "ru";
 
 const en = {
   tagline: "Small pictures, larger and sharper",
-  title: "A small picture in. A larger, sharper one out.",
+  title: ["A small picture in.", "A larger, sharper one out."],
   lead: "Drop a photo, choose how much larger, and compare before you save.",
   language: "Language",
   drop: "Drop a picture here",
@@ -89,7 +89,7 @@ export type Strings = typeof en;
 
 const ru: Strings = {
   tagline: "Маленькие снимки — крупнее и чётче",
-  title: "Маленький снимок превращается в большой и чёткий.",
+  title: ["Был маленький снимок.", "Стал большой и чёткий."],
   lead: "Перетащите фото, выберите, во сколько раз увеличить, и сравните, прежде чем сохранить.",
   language: "Язык",
   drop: "Перетащите снимок сюда",

@@ -10,12 +10,12 @@ export function resultName(original: string, scale: number, format: string): str
   return `${stem}_x${scale}.${SUFFIXES[format] ?? format.toLowerCase()}`;
 }
 
-/** `1536` -> `1.5 KB`, in the reader's digits. */
+/** `1536` -> `1.5 KB` (of 1024 bytes, as the server counts), in the reader's digits. */
 export function bytes(count: number, locale: string, units: readonly string[]): string {
   let value = count;
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
+    value /= 1024;
     unit += 1;
   }
   const digits = unit === 0 || value >= 100 ? 0 : 1;

@@ -1,10 +1,8 @@
 /** The few drawings of the page. */
 
 const PATHS = {
-  picture: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 3-3L20 17M15.5 9.5h.01",
   download: "M12 4v11m0 0 4.5-4.5M12 15l-4.5-4.5M5 20h14",
   arrows: "m9 8-4 4 4 4m6-8 4 4-4 4",
-  swap: "M4 8h13l-3-3m6 11H7l3 3",
   warning: "M12 4 2.8 20h18.4zM12 10v4.5m0 2.6v.01",
   info: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zm0-10v5.5m0-8.6v.01",
 } as const;
@@ -25,6 +23,30 @@ export function Mark() {
       <path d="M21.8 21.8 28 28" />
       <path class="squares" d="M8 12h4v4H8zM12 16h4v4h-4z" />
       <path d="M16 18c0-4 2-6.5 5-7" />
+    </svg>
+  );
+}
+
+const COARSE = ["....", ".1.2", "1321", "3333"];
+
+/** A small coarse picture, and the same one large and smooth. */
+export function Growing() {
+  return (
+    <svg class="growing" viewBox="0 0 168 84" aria-hidden="true">
+      <g class="coarse">
+        {COARSE.flatMap((row, y) =>
+          [...row].map((tone, x) => (
+            <rect key={`${x}${y}`} class={`tone${tone === "." ? 0 : tone}`} x={2 + x * 9} y={40 + y * 9} width="9" height="9" />
+          )),
+        )}
+      </g>
+      <path class="arrow" d="M48 58c5-1 9-3 13-6m-4-2.500 4.500 2.200-2 4.600" />
+      <g class="fine">
+        <rect class="sky" x="74" y="4" width="92" height="76" rx="8" />
+        <circle class="sun" cx="146" cy="25" r="8" />
+        <path class="far" d="M74 60c12-8 20-24 28-26 7-2 10 12 18 16 10 5 18-10 26-8 8 3 12 12 20 15v15a8 8 0 0 1-8 8H82a8 8 0 0 1-8-8z" />
+        <path class="near" d="M74 70c16-2 26-14 40-11 14 2 34 12 52 6v7a8 8 0 0 1-8 8H82a8 8 0 0 1-8-8z" />
+      </g>
     </svg>
   );
 }

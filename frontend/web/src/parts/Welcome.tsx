@@ -2,7 +2,7 @@
 
 import type { Limits } from "../api";
 import { useWords } from "../words";
-import { Icon } from "./Icon";
+import { Growing } from "./Icon";
 import { Notice } from "./Notice";
 
 interface Props {
@@ -20,10 +20,14 @@ export function Welcome({ limits, opening, onChoose, onFile }: Props) {
   };
   return (
     <main class="welcome">
-      <h1>{t.title}</h1>
+      <h1>
+        {t.title.map((line) => (
+          <span key={line}>{line} </span>
+        ))}
+      </h1>
       <p class="lead">{t.lead}</p>
       <div class="drop" aria-busy={opening}>
-        <Icon name="picture" />
+        <Growing />
         <p class="drop-title">{opening ? t.opening : t.drop}</p>
         <p class="soft">{t.orPaste}</p>
         <button type="button" class="primary" onClick={onChoose} disabled={opening}>
