@@ -28,10 +28,10 @@ def clean_exif(blob: bytes) -> tuple[bytes | None, int, str | None]:
     ``blob`` is a TIFF structure, with or without its envelope. An orientation out of 1..8 counts as 1.
     """
     raw = blob.removeprefix(ENVELOPE)
-    tags = without_layout(read_tiff(raw)) if len(raw) <= MAX_EXIF else Directory()
+    found = read_tiff(raw) if len(raw) <= MAX_EXIF else Directory()
+    tags = without_layout(found)
     if not tags:
-        empty = raw[:4] in (b"II*\0", b"MM\0*")
-        return None, 1, None if empty else "broken EXIF dropped"
+        return None, 1, None if found else "empty or broken EXIF dropped"
     orientation = tags.number(ORIENTATION, 1)
     if ORIENTATION in tags:
         tags[ORIENTATION] = short(1)

@@ -19,7 +19,8 @@ from PIL.GifImagePlugin import GifImageFile
 from loupe.errors import NotAPicture
 from loupe.formats import Check, Decoded
 
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError)
+# What Pillow and its codecs are seen to raise on damaged files.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, RuntimeError, struct.error)
 
 
 def decode_gif(data: bytes, check: Check) -> Decoded:
@@ -57,15 +58,18 @@ def decode_avif(data: bytes, check: Check) -> Decoded:
     """
     try:
         decoder = _avif.AvifDecoder(data, "auto", os.cpu_count() or 1)
-        size, frames, mode, icc, exif, orientation, _ = decoder.get_info()
+        size, frames, _, icc, exif, orientation, _ = decoder.get_info()
     except _DAMAGE as error:
         raise NotAPicture(f"AVIF: damaged or truncated ({error})") from error
     check(*size)
     try:
         raw = decoder.get_frame(0)[0]
-    except (*_DAMAGE, RuntimeError) as error:
+    except _DAMAGE as error:
         raise NotAPicture(f"AVIF: damaged or truncated ({error})") from error
-    pixels = np.frombuffer(raw, np.uint8).reshape(size[1], size[0], len(mode))
+    channels, rest = divmod(len(raw), size[0] * size[1])
+    if rest or channels not in (1, 2, 3, 4):
+        raise NotAPicture(f"AVIF: damaged: {len(raw)} bytes for {size[0]}x{size[1]} pixels")
+    pixels = np.frombuffer(raw, np.uint8).reshape(size[1], size[0], channels)
     notes = (f"first of {frames} frames",) if frames > 1 else ()
     return Decoded(pixels=pixels, icc=icc, exif=exif, orientation=orientation, notes=notes)
 
@@ -96,14 +100,15 @@ def _gif_size(data: bytes) -> tuple[int, int]:
     """Width and height of the screen, enlarged where the first frame goes beyond it (GIF89a, sections 18 to 24)."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    while at + 2 < len(data) and data[at] == 0x21:  # an extension: two bytes, then blocks up to an empty one
-        at += 2
-        while at < len(data) and data[at]:
-            at += 1 + data[at]
-        at += 1
-    if at + 9 <= len(data) and data[at] == 0x2C:
-        left, top, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
-        return max(width, left + frame_width), max(height, top + frame_height)
+    while at + 9 <= len(data) and data[at] != 0x3B:
+        if data[at] == 0x2C:
+            left, top, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
+            return max(width, left + frame_width), max(height, top + frame_height)
+        if data[at] == 0x21:  # an extension: two bytes, then blocks up to an empty one
+            at += 2
+            while at < len(data) and data[at]:
+                at += 1 + data[at]
+        at += 1  # any other byte is skipped, as Pillow does
     return width, height
 
 

@@ -56,12 +56,12 @@ def decode_tiff(data: bytes, check: Check) -> Decoded:
         pixels[..., 0] = ~pixels[..., 0]
     if kind == PALETTE:
         pixels = _through_palette(pixels[..., 0], tags.numbers(COLOR_MAP))
-    profile = tags.get(ICC_PROFILE)
+    profile, rest = tags.get(ICC_PROFILE), without_layout(tags)
     return Decoded(
         pixels=pixels,
         cmyk=kind == CMYK,
         icc=profile.value if isinstance(profile, Entry) else None,
-        exif=write_tiff(without_layout(tags)),
+        exif=write_tiff(rest) if rest else None,
         orientation=tags.number(ORIENTATION, 1),
         notes=tuple(notes),
     )
@@ -125,7 +125,7 @@ def _refuse_unusable(tags: Directory, kind: int, samples: int, bits: set[int]) -
     if not _CHANNELS[kind] <= samples <= _CHANNELS[kind] + 4:
         raise NotAPicture(f"TIFF: {samples} samples a pixel; at least {_CHANNELS[kind]} and few more are expected")
     area = tags.number(WIDTH) * tags.number(LENGTH)
-    if tags.number(TILE_WIDTH) * tags.number(TILE_LENGTH) > max(4 * area, 2**22):
+    if tags.number(TILE_WIDTH) * tags.number(TILE_LENGTH) > max(2 * area, 2**22):
         raise NotAPicture("TIFF: damaged: its tiles are much larger than its picture")
 
 
