@@ -24,7 +24,7 @@ console = Console(highlight=False)
 
 def photo(height: int, width: int) -> NDArray[np.uint8]:
     """(height,width,3) of scikit-image's astronaut, repeated as often as needed."""
-    tile = np.asarray(skimage.data.astronaut())
+    tile = np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
     rows, columns = -(-height // tile.shape[0]), -(-width // tile.shape[1])
     return np.ascontiguousarray(np.tile(tile, (rows, columns, 1))[:height, :width])
 

@@ -1,13 +1,14 @@
 """What HTTP adds: the same bytes in and the same bytes out, in process and through both real servers.
 
-One picture a request, in turn, so that all see the same machine. ``tiles`` is what the page and ``loupe upscale --backend
-http://...`` do: the picture cut here, each tile a request.
+One picture a request, in turn, so that all see the same machine. ``tiles`` is what the page and ``loupe upscale
+--backend http://...`` do: the picture cut here, each tile a request.
 """
 
 import base64
 import functools
 import io
 import sys
+from collections.abc import Callable
 
 import httpx
 from PIL import Image
@@ -54,7 +55,7 @@ def main() -> None:
             upscaler = Upscaler(engine_backend(engine, model), tile=512)
             with RemoteBackend(embedded, model, retries=10) as near, RemoteBackend(java, model, retries=10):
                 tiled = Upscaler(near, tile=128, workers=2)
-                calls = {
+                calls: dict[str, Callable[[], object]] = {
                     "local": functools.partial(local, upscaler, data),
                     "embedded": functools.partial(post, client, embedded + path, data),
                     "torchserve": functools.partial(post, client, java + path, data),

@@ -1,7 +1,7 @@
 """The picture on top of the README: ``python -m docs.before_after docs/before_after.jpg``.
 
-A part of a photo as it is, enlarged by bicubic and by Loupe's default model. The photos are scikit-image's: the astronaut
-(NASA, public domain) and Chelsea the cat (CC0, Stefan van der Walt).
+A part of a photo as it is, enlarged by bicubic and by Loupe's default model. The photos are scikit-image's: the
+astronaut (NASA, public domain) and Chelsea the cat (CC0, Stefan van der Walt).
 """
 
 import sys
