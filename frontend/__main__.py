@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--storage", help="where results are kept (file://.loupe or s3://bucket/prefix)")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals are an ordinary end
     try:
         serve(WebSettings(**given))
     except PortTaken as error:

@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
             why = f"Port {port} on {host} is taken by another program"
         else:
             why = f"Cannot listen on {host}, port {port} ({error.strerror or error})"
-        raise PortTaken(f"{why}. Choose another: python -m frontend --port {port + 1}") from error
+        raise PortTaken(f"{why}. Choose another: make run LOUPE_PORT={port + 1}, or --port {port + 1}") from error
     return taken
 
 
