@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.float32]
 Device = Literal["auto", "cpu", "cuda"]
-MAX_HALO = 16  # see docs/architecture.md: beyond this a tile's border differs by less than a rounding step
+MAX_HALO = 12  # see docs/architecture.md: beyond this a tile's border differs by less than a rounding step
 
 
 class Backend(Protocol):

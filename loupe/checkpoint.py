@@ -112,6 +112,7 @@ def save_checkpoint(path: Path, model: nn.Module, info: CheckpointInfo, *, dtype
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(state, temporary, metadata={METADATA_KEY: info.model_dump_json()})
+        temporary.chmod(0o644)  # safetensors gives it to its owner alone; a server may run as another user
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from error

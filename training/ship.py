@@ -56,8 +56,8 @@ and `loupe eval {first} --model {name}` prints the same.
 ## Limits
 
 Trained on clean bicubic reduction: noise, blur and JPEG blocks of the input are enlarged too, and fine texture
-below the input's resolution is smoothed rather than invented. What looks like new detail is plausible, not recovered: no
-evidence of what was there. Text and faces have had no training of their own.
+below the input's resolution is smoothed rather than invented. What looks like new detail is plausible, not recovered:
+no evidence of what was there. Text and faces have had no training of their own.
 
 ## Licence
 
