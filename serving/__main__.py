@@ -78,10 +78,10 @@ def choose_models(settings: ServingSettings) -> list[str]:
 
 def serve_embedded(names: list[str], settings: ServingSettings) -> None:
     """Serve in this process. KServe is imported only here: it takes seconds, and TorchServe needs none."""
-    from loupe.backends import open_backend
+    from serving.coalesce import open_local
     from serving.server import serve
 
-    serve({name: partial(open_backend, settings.backend, name, settings) for name in names}, settings)
+    serve({name: partial(open_local, name, settings) for name in names}, settings)
 
 
 if __name__ == "__main__":

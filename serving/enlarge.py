@@ -22,6 +22,7 @@ class Outcome:
     """What came of a request, and what it cost."""
 
     results: list[Result | LoupeError] = field(default_factory=list)
+    tiles: int = 0
     pixels_in: int = 0
     pixels_out: int = 0
 
@@ -30,12 +31,15 @@ class Enlarger:
     """A model that is loaded and ready. Thread-safe, as its backend is."""
 
     def __init__(self, name: str, backend: Backend, settings: ServingSettings) -> None:
+        """``name`` is what the server calls the model; a transformer may call it something else."""
         self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
         self.limits = settings.limits
         self.upscaler = Upscaler(backend, tile=settings.tile, limits=settings.limits)
         self.software = f"Loupe {__version__} {name}"
 
-    def run(self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]) -> Outcome:
+    def run(
+        self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None = None
+    ) -> Outcome:
         """Enlarge every item; an item's own error takes the place of its result. Raises Cancelled alone.
 
         ``on_tiles`` is told of each tile as it is done: what is cancelled half-way has cost something too.
@@ -54,13 +58,15 @@ class Enlarger:
         return outcome
 
     def _enlarge(
-        self, item: Item, outcome: Outcome, cancelled: Callable[[], bool], on_tiles: Callable[[int], None]
+        self, item: Item, outcome: Outcome, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None
     ) -> Result:
         done = 0
 
         def count(progress: Progress) -> None:
             nonlocal done
-            on_tiles(progress.done - done)
+            if on_tiles:
+                on_tiles(progress.done - done)
+            outcome.tiles += progress.done - done
             done = progress.done
 
         options = item.options

@@ -5,20 +5,24 @@ takes raw bytes, v1 and v2 bodies on all of TorchServe's routes, in batches of a
 envelopes read the first row only). A row that fails gets its own status; an exception would fail the batch.
 """
 
+import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
-from loupe.backends import open_backend
 from loupe.errors import LoupeError, NotAPicture
 from serving import contract
+from serving.coalesce import open_local
 from serving.contract import Answer, build_answer, error_answer
 from serving.enlarge import Enlarger, Outcome
 from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
 
 BODY_KEYS = (
     "body",
@@ -33,36 +37,40 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
         """Load the checkpoint that lies in the archive. Raises CheckpointError: the worker never gets READY."""
         name = context.manifest["model"]["modelName"]
         self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
-        backend = open_backend(self.settings.backend, name, self.settings)
-        self.enlarger = Enlarger(name, backend, self.settings)
+        self.enlarger = Enlarger(name, open_local(name, self.settings), self.settings)
         self.initialized = True
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
-        """One answer for each row, in order."""
-        return [self._handle_row(row, index, context) for index, row in enumerate(data)]
+        """One answer for each row, in order. Rows are worked on at once, so that their tiles share batches."""
+        with ThreadPoolExecutor(len(data), thread_name_prefix="row") as pool:
+            futures = [pool.submit(self._answer, row) for row in data]
+        bodies = []
+        for index, future in enumerate(futures):
+            if error := future.exception():  # a defect, or no memory: this row's alone all the same
+                logger.error("a request failed", exc_info=error)
+                answer = error_answer(LoupeError(f"the server failed: {type(error).__name__}"))
+            else:
+                answer, outcome, seconds = future.result()
+                self._report(context, answer, outcome, seconds)
+            bodies.append(answer.body)
+            context.set_response_status(answer.status, "", index)
+            context.set_response_content_type(index, answer.media_type)
+            for name, value in answer.headers.items():
+                context.set_response_header(index, name, value)
+        return bodies
 
-    def _handle_row(self, row: Mapping[str, Any], index: int, context: Context) -> bytes:
-        start, outcome, tiles = time.perf_counter(), Outcome(), 0
-
-        def count(done: int) -> None:
-            nonlocal tiles
-            tiles += done
-
+    def _answer(self, row: Mapping[str, Any]) -> tuple[Answer, Outcome, float]:
+        start, outcome = time.perf_counter(), Outcome()
         try:
             request = read_row(row, self.settings)
             # TorchServe does not say that a client has gone, so nothing is ever cancelled here.
-            outcome = self.enlarger.run(request, cancelled=lambda: False, on_tiles=count)
+            outcome = self.enlarger.run(request, cancelled=lambda: False)
             answer = build_answer(request, outcome.results, self.enlarger.card)
         except LoupeError as error:
             answer = error_answer(error)
-        self._report(context, answer, outcome, tiles, time.perf_counter() - start)
-        context.set_response_status(answer.status, "", index)
-        context.set_response_content_type(index, answer.media_type)
-        for name, value in answer.headers.items():
-            context.set_response_header(index, name, value)
-        return answer.body
+        return answer, outcome, time.perf_counter() - start
 
-    def _report(self, context: Context, answer: Answer, outcome: Outcome, tiles: int, seconds: float) -> None:
+    def _report(self, context: Context, answer: Answer, outcome: Outcome, seconds: float) -> None:
         """The metrics of ``serving/metrics.py``, as far as TorchServe has them; see ``metrics.yaml``."""
         model, cache = self.enlarger.card.name, context.metrics
 
@@ -71,8 +79,8 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
 
         add("loupe_requests_total", 1, str(answer.status))
         add("loupe_request_seconds", round(seconds, 6), kind=MetricTypes.HISTOGRAM)
-        if tiles:
-            add("loupe_tiles_total", tiles)
+        if outcome.tiles:
+            add("loupe_tiles_total", outcome.tiles)
             add("loupe_megapixels_total", outcome.pixels_in / 1e6, "in")
             add("loupe_megapixels_total", outcome.pixels_out / 1e6, "out")
 

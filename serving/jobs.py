@@ -10,8 +10,9 @@ that has started stops at its next look.
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from loupe.errors import Overloaded
@@ -36,11 +37,7 @@ class Jobs:
 
     async def run(self, work: Cancellable[T]) -> T:
         """Do ``work`` in a thread. Raises Overloaded at once if the line is full, or what ``work`` raises."""
-        if self.count >= self.running + self.waiting:
-            raise Overloaded(
-                f"{self.running} requests are at work and {self.waiting} wait; try again later",
-                retry_after=min(LONGEST_WAIT, self._usual_seconds * self.count / self.running),
-            )
+        self.check_room()
         gone = threading.Event()
 
         def timed() -> T:
@@ -60,6 +57,18 @@ class Jobs:
             gone.set()
             raise
 
+    def check_room(self) -> None:
+        """Raise Overloaded if the line is full now."""
+        if self.count >= self.running + self.waiting:
+            raise Overloaded(
+                f"{self.running} requests are at work and {self.waiting} wait; try again later",
+                retry_after=self.seconds_to_wait(),
+            )
+
+    def seconds_to_wait(self) -> float:
+        """A guess at when there will be room, from how long requests took of late."""
+        return min(LONGEST_WAIT, self._usual_seconds * max(1, self.count) / self.running)
+
     def stop(self) -> None:
         """Take no more, drop the line, and stop what is at work at its next look."""
         self.stopping.set()
@@ -68,3 +77,33 @@ class Jobs:
     def _release(self, _: Future[T]) -> None:
         with self._lock:
             self.count -= 1
+
+
+class Budget:
+    """Bytes of requests in memory at once: a line of small ones may be long, of large ones not."""
+
+    def __init__(self, total: int, jobs: Jobs) -> None:
+        self.total = total
+        self.used = 0
+        self._jobs = jobs
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """One request's share: a function that takes so many bytes more, or raises Overloaded."""
+        taken = 0
+
+        def take(count: int) -> None:
+            nonlocal taken
+            self._jobs.check_room()
+            if self.used + count > self.total:
+                raise Overloaded(
+                    f"{self.used} bytes of other requests are waiting; try again later",
+                    retry_after=self._jobs.seconds_to_wait(),
+                )
+            self.used += count
+            taken += count
+
+        try:
+            yield take
+        finally:
+            self.used -= taken

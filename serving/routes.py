@@ -7,12 +7,13 @@ These two routes stand before KServe's own, which copy each picture through seve
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from kserve import ModelRepository, errors
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive
@@ -20,6 +21,7 @@ from starlette.types import Receive
 from loupe.errors import Cancelled, LoupeError, ModelNotFound, PictureTooLarge
 from serving import contract
 from serving.contract import Answer
+from serving.jobs import Budget, Jobs
 from serving.metrics import Metrics
 from serving.settings import ServingSettings
 
@@ -36,15 +38,21 @@ KSERVE_STATUS: dict[type[Exception], int] = {
 BINARY_HEADER = "inference-header-content-length"
 
 
-def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings, metrics: Metrics) -> None:
+def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings, jobs: Jobs, metrics: Metrics) -> None:
     """Put the contract's routes on ``app``. Call before KServe adds its own."""
 
     def parse(protocol: str, body: bytes) -> contract.Request:
         read = contract.parse_v2 if protocol == "v2" else contract.parse_v1
         return read(contract.load_json(body), max_items=settings.max_items)
 
+    budget = Budget(max(settings.max_waiting_bytes, settings.max_request_bytes), jobs)
+
     async def infer(protocol: str, name: str, http: HTTPRequest) -> Answer:
-        body = await read_body(http, settings.max_request_bytes)
+        with budget.share() as take:
+            body = await read_body(http, settings.max_request_bytes, take)
+            return await infer_body(protocol, name, http, body)
+
+    async def infer_body(protocol: str, name: str, http: HTTPRequest, body: bytes) -> Answer:
         model = models.get_model(name)
         if model is None:
             raise ModelNotFound(f"no model {name!r}; there are {', '.join(models.get_models())}")
@@ -98,25 +106,40 @@ def add_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-async def read_body(http: HTTPRequest, limit: int) -> bytes:
-    """The body, never more than ``limit`` bytes of it in memory. Raises PictureTooLarge.
+async def read_body(http: HTTPRequest, limit: int, take: Callable[[int], None]) -> bytes:
+    """The body. Raises PictureTooLarge beyond ``limit`` bytes, and what ``take`` raises for bytes that come.
 
-    What is too much is read on and dropped for a while: many clients only listen once they have sent all.
+    What is refused is read on and dropped for a while: many clients only listen once they have sent all.
     """
     declared = int(http.headers.get("content-length", "0"))
-    too_large = PictureTooLarge(f"the request is larger than {limit} bytes")
-    if declared > limit and "expect" in http.headers:
-        raise too_large
     chunks: list[bytes] = []
     size = 0
-    async for chunk in http.stream():
-        size += len(chunk)
-        if size > 4 * limit:
-            break
-        if max(size, declared) <= limit:
-            chunks.append(chunk)
-    if max(size, declared) > limit:
-        raise too_large
+
+    def admit(count: int) -> LoupeError | None:
+        if max(size, declared) > limit:
+            return PictureTooLarge(f"the request is larger than {limit} bytes")
+        try:
+            take(count)
+        except LoupeError as error:
+            return error
+        return None
+
+    refusal = admit(declared)
+    if refusal and "expect" in http.headers:
+        raise refusal  # this client asked before sending
+    try:
+        async for chunk in http.stream():
+            size += len(chunk)
+            if refusal is None and size > declared:
+                refusal = admit(len(chunk))
+            if refusal is None:
+                chunks.append(chunk)
+            elif size > 4 * limit:
+                break
+    except ClientDisconnect as error:
+        raise Cancelled("the client went away while it sent") from error
+    if refusal:
+        raise refusal
     return b"".join(chunks)
 
 

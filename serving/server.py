@@ -10,6 +10,7 @@ The ports open first and answer "alive" while models load; ``/v2/health/ready`` 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import warnings
@@ -37,12 +38,15 @@ from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
+PROBES = 16  # gRPC calls of health and metadata, beside those that infer
+
 
 def serve(openers: Mapping[str, Callable[[], Backend]], settings: ServingSettings) -> None:
     """Serve models by name until SIGINT or SIGTERM; ``openers`` load them.
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it remarks on every process that torch starts
     jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
     server = EmbeddedServer(settings, jobs, metrics)
     server.start([Predictor(name, opener, settings, jobs, metrics) for name, opener in openers.items()])
@@ -132,7 +136,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
 
     def _make_http(self) -> uvicorn.Server:
         app = kserve.model_server.app
-        add_routes(app, self.registered_models, self.settings, self.metrics)
+        add_routes(app, self.registered_models, self.settings, self.jobs, self.metrics)
         RESTServer(
             "kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port
         ).create_application()
@@ -152,6 +156,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         """KServe's servicer on our address: its own server listens on all of them and shares a taken port."""
         server = aio.server(
             interceptors=(ExceptionToStatusInterceptor(),),
+            maximum_concurrent_rpcs=self.settings.running + self.settings.waiting + PROBES,
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", self.settings.max_request_bytes),

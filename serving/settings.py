@@ -26,8 +26,16 @@ class ServingSettings(Settings):
     metrics_port: int = Field(default=8083, ge=0, le=65535, description="TorchServe only")
 
     tile: int = Field(default=512, ge=16, description="a tile here; larger than a client's tile with its halo")
-    running: int = Field(default=2, ge=1, description="requests at work at once: one decodes, one computes")
+    tile_batch: int = Field(default=0, ge=0, description="tiles in one call of the model; 0: 8 on a GPU, 1 on a CPU")
+    running: int = Field(
+        default=2, ge=1, description="requests at work at once: one decodes, one computes; more fill a GPU"
+    )
     waiting: int = Field(default=32, ge=0, description="requests in line; more are refused with 503")
+    max_waiting_bytes: int = Field(
+        default=512 * 1024**2,
+        ge=0,
+        description="bytes of all request bodies in memory at once; more are refused with 503",
+    )
     max_items: int = Field(default=64, ge=1, description="pictures in one request")
     grace_seconds: int = Field(default=5, ge=1, description="how long requests at work may go on at a stop")
     workers_per_model: int = Field(default=1, ge=1, description="TorchServe only: processes for each model")

@@ -96,6 +96,24 @@ def test_a_body_without_a_length_is_limited_too(embedded: Server) -> None:
     assert "larger than" in response.json()["error"]
 
 
+def test_bodies_that_are_held_back_do_not_fill_the_memory(embedded: Server) -> None:
+    host, port = embedded.url.removeprefix("http://").split(":")
+    head = f"POST /v2/models/tiny_x4/infer HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1300000\r\n\r\n{{"
+    slow = [socket.create_connection((host, int(port))) for _ in range(3)]
+    for connection in slow:
+        connection.sendall(head.encode())
+    time.sleep(0.5)
+    response = embedded.v2("tiny_x4", bytes(700_000))
+    assert response.status_code == 503
+    assert "bytes of other requests are waiting" in response.json()["error"]
+    assert int(response.headers["retry-after"]) >= 1
+    assert embedded.v2("tiny_x4", PNG).status_code == 200  # there is room for a small one
+    for connection in slow:
+        connection.close()
+    until(lambda: embedded.v2("tiny_x4", bytes(700_000)).status_code == 400)  # read, and no picture
+    assert "Traceback" not in embedded.log.read_text()
+
+
 def test_it_listens_on_this_machine_only(embedded: Server) -> None:
     listening = [
         connection.laddr.ip.removeprefix("::ffff:")
