@@ -1,5 +1,6 @@
 """One uploaded picture: read from a multipart form as it streams in, never more than the limit."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from loupe.errors import InvalidOption, PictureTooLarge
+from loupe.errors import InvalidOption, PictureTooLarge, StorageError
 from loupe.settings import Limits
 
 FORM_BYTES = 64 * 1024  # the other fields, the boundaries and the headers of the parts
@@ -31,7 +32,8 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
 
     The body is counted while it arrives: a larger one is refused with UploadTooLarge at the first byte over
     the limit (or at once when Content-Length says so), with the rest unread. Over 1 MB it goes to a temporary
-    file, so many slow uploads cost no memory. Raises InvalidOption when the form is not as documented.
+    file, so many slow uploads cost no memory. Raises InvalidOption when the form is not as
+    documented, StorageError when there is no room for that file.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InvalidOption("expected a multipart/form-data form with the picture in the field 'file'")
@@ -40,14 +42,18 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
     if declared.isdigit() and int(declared) > allowed:
         raise _too_large(limits)
     counted = Request(request.scope, _counted(request.receive, allowed, limits))
-    async with counted.form(max_files=1, max_fields=16, max_part_size=FORM_BYTES) as form:
-        picture = form.get("file")
-        if not isinstance(picture, UploadFile):
-            raise InvalidOption("the form has no picture: expected a file in the field 'file'")
-        if (picture.size or 0) > limits.max_bytes:
-            raise _too_large(limits)
-        data = await run_in_threadpool(picture.file.read)
-        fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    try:
+        async with counted.form(max_files=1, max_fields=16, max_part_size=FORM_BYTES) as form:
+            picture = form.get("file")
+            if not isinstance(picture, UploadFile):
+                raise InvalidOption("the form has no picture: expected a file in the field 'file'")
+            if (picture.size or 0) > limits.max_bytes:
+                raise _too_large(limits)
+            data = await run_in_threadpool(picture.file.read)
+            fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise StorageError(f"the upload could not be kept in {where}: {error.strerror}; free some space") from error
     return Upload(data=data, fields=fields)
 
 

@@ -5,6 +5,7 @@ python -m tests.frontend.screenshots /tmp/shots
 
 import argparse
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.frontend.house import (
 
 SAMPLE = ROOT / "frontend/web/public/sample.jpg"
 SIZES = {"phone": (390, 844), "desktop": (1440, 900), "wide": (2200, 1100)}
+SLOW = "edsr_x4"  # the largest of the family, so that there is progress to see
 READY = ".start button:enabled"
 
 
@@ -48,7 +50,7 @@ def ready(page: Page, picture: Path) -> None:
 def working(page: Page, picture: Path) -> None:
     """Some tiles are done."""
     ready(page, picture)
-    page.locator("label", has_text="slow_x4").click()
+    page.locator("label", has=page.locator(f"input[value={SLOW}]")).click()
     page.click(READY)
     page.get_by_text(re.compile("(Tile|Фрагмент) [5-9] ")).first.wait_for(timeout=60_000)
 
@@ -129,21 +131,18 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        models = given.models or place / "models"
-        if given.models is None:
-            for name, scale, features in (
-                ("edsr_fast_x2", 2, 8),
-                ("edsr_x2", 2, 16),
-                ("edsr_fast_x4", 4, 8),
-                ("edsr_x4", 4, 12),
-            ):
-                make_checkpoint(models, name, scale=scale, features=features)
-            make_checkpoint(models, "slow_x4", scale=4, features=64, blocks=16)
+        models = place / "models"
+        if given.models:
+            shutil.copytree(given.models, models)
+        else:
+            for name, scale in (("edsr_fast_x2", 2), ("edsr_light_x2", 2), ("edsr_fast_x4", 4)):
+                make_checkpoint(models, name, scale=scale)
+            make_checkpoint(models, "edsr_light_x4", scale=4, features=48)
+        if not (models / f"{SLOW}.safetensors").exists():
+            make_checkpoint(models, SLOW, scale=4, features=64, blocks=16)
         with (
             run_inference(models, place / "inference.log") as inference,
-            run_page(
-                inference.url, place / "storage", models, place / "page.log", job_tile=32, default_model="edsr_x4"
-            ) as page,
+            run_page(inference.url, place / "storage", models, place / "page.log", job_tile=32) as page,
         ):
             shoot(page, given.picture, given.folder)
 

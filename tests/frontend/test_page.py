@@ -302,6 +302,12 @@ def test_the_sample_is_one_click_away(page: Page) -> None:
     expect(page.get_by_role("button", name="Enlarge ×4")).to_be_enabled()
 
 
+def test_the_documentation_shows_every_route(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/docs")
+    expect(page.get_by_text("Enlarge a picture")).to_be_visible()
+    expect(page.locator(".opblock")).to_have_count(7)
+
+
 def test_it_speaks_russian(browser: Browser, house: House) -> None:
     context = browser.new_context(locale="ru-RU")
     page = context.new_page()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,23 @@ def test_an_inference_server_that_dies_half_way_is_a_last_line_and_leaves_nothin
 
     assert (answer.status_code, last["type"], last["status"]) == (200, "error", 502)
     assert dying.url in last["error"]
+    assert not [path for path in (tmp_path / "own").rglob("*") if path.is_file()]
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(another_house: Callable[..., House], tmp_path: Path) -> None:
+    house = another_house()
+    resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))  # bytes of any file
+    large = io.BytesIO()
+    Image.new("RGB", (1000, 1000)).save(large, "BMP")
+    with httpx.Client(base_url=house.url, timeout=30, trust_env=False) as client:
+        uploading = send(client, large.getvalue(), model=QUICK)
+        keeping = send(client, picture_bytes(400, 400, seed=14), model=QUICK)
+
+    assert uploading.status_code == 500
+    assert "free some space" in uploading.json()["error"]
+    last = json.loads(keeping.text.splitlines()[-1])
+    assert (last["type"], last["status"]) == ("error", 500)
+    assert "Raise the limit" in last["error"]
     assert not [path for path in (tmp_path / "own").rglob("*") if path.is_file()]
 
 

@@ -13,6 +13,9 @@ export function Header({ onLocale }: { onLocale: (locale: Locale) => void }) {
         <span>Loupe</span>
       </a>
       <p class="tagline">{t.tagline}</p>
+      <a class="api" href="/docs">
+        {t.api}
+      </a>
       <nav class="languages" aria-label={t.language}>
         {(Object.keys(LOCALES) as Locale[]).map((key) => (
           <button

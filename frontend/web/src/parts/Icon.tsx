@@ -15,14 +15,13 @@ export function Icon({ name }: { name: keyof typeof PATHS }) {
   );
 }
 
-/** A lens: coarse squares on one side of it, a smooth line on the other. */
+/** A lens: coarse squares on one side of it, a smooth curve on the other. */
 export function Mark() {
   return (
     <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
       <circle cx="14" cy="14" r="10.5" />
       <path d="M21.8 21.8 28 28" />
-      <path class="squares" d="M8 12h4v4H8zM12 16h4v4h-4z" />
-      <path d="M16 18c0-4 2-6.5 5-7" />
+      <path class="inside" d="M7 15.5h3.5V12H14V8.5a10 10 0 0 1 7 10.5H7z" />
     </svg>
   );
 }
@@ -40,7 +39,7 @@ export function Growing() {
           )),
         )}
       </g>
-      <path class="arrow" d="M48 58c5-1 9-3 13-6m-4-2.500 4.500 2.200-2 4.600" />
+      <path class="arrow" d="M48 58c5-1 9-3 13-6m-4-2.5 4.5 2.2-2 4.6" />
       <g class="fine">
         <rect class="sky" x="74" y="4" width="92" height="76" rx="8" />
         <circle class="sun" cx="146" cy="25" r="8" />
