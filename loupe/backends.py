@@ -163,7 +163,7 @@ def open_backend(spec: str, model: str, settings: Settings) -> Backend:
     network, info = load_model(find_model(model, settings))
     if spec == "openvino" or (spec == "auto" and _prefers_openvino()):
         return OpenVINOBackend(network, info, threads=settings.threads)
-    return TorchBackend(network, info, threads=settings.threads)
+    return TorchBackend(network, info, threads=settings.threads, compile=settings.compile)
 
 
 def _prefers_openvino() -> bool:

@@ -147,13 +147,12 @@ def _upscale_one(
         progress=lambda now: bars.update(task, completed=now.done, total=now.total),
         cancelled=stop.is_set,
     )
-    engine = upscaler.backend
-    software = f"Loupe {__version__} {engine.name} version {engine.version} x{engine.scale}"
+    software = upscaler.provenance
     write_whole(job.target, encode(larger, job.format, quality=quality, software=software, keep_metadata=metadata))
     seconds = time.perf_counter() - begin
     sizes = f"{picture.width}x{picture.height} -> {larger.width}x{larger.height}"
     lines = [
-        f"{job.target}  {sizes}  {engine.name}  {seconds:.1f} s",
+        f"{job.target}  {sizes}  {upscaler.backend.name}  {seconds:.1f} s",
         *(f"  note: {note}" for note in larger.notes),
     ]
     show = bars.console if out.is_terminal else out  # above the bars on a screen, on stdout into a pipe

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loupe import __version__
 from loupe.alpha import fill_under
 from loupe.backends import Backend, Pixels
 from loupe.colour import Samples
@@ -81,6 +82,12 @@ class Upscaler:
                 raise InvalidOption(f"{name}: got {value}, expected 1 or more")
         self.backend, self.tile, self.batch, self.workers = backend, tile, batch, workers
         self.limits = limits or Limits()
+
+    @property
+    def provenance(self) -> str:
+        """What made a result: for its Software tag, so that nobody takes what a model added for what a camera saw."""
+        backend = self.backend
+        return f"Loupe {__version__} {backend.name} version {backend.version} x{backend.scale}"
 
     def upscale(
         self,

@@ -72,9 +72,9 @@ def test_auto_opens_one_here(settings: Settings) -> None:
 
 
 def test_what_cannot_be_opened_says_what_can(settings: Settings) -> None:
-    with pytest.raises(InvalidOption, match="got 'tensorflow', expected auto, torch, openvino or http"):
+    with pytest.raises(InvalidOption, match=r"got 'tensorflow', expected auto, torch, openvino or http"):
         open_backend("tensorflow", "tiny_x4", settings)
-    with pytest.raises(ModelNotFound, match="got 'huge_x8', expected one of: .*tiny_x4"):
+    with pytest.raises(ModelNotFound, match=r"got 'huge_x8', expected one of: .*tiny_x4"):
         open_backend("torch", "huge_x8", settings)
     with pytest.raises(BackendUnavailable, match="make run"):
         open_backend("http://127.0.0.1:9", "tiny_x4", settings)

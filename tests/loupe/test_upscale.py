@@ -1,6 +1,7 @@
 """The Upscaler: tiles that join without a trace, progress, cancelling, sizes, alpha, gray and 16 bits."""
 
 import threading
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,3 +200,15 @@ def test_self_ensemble_is_the_mean_of_eight_and_equivariant(tiny_models: Path, p
     assert y.shape == (1, 3, 48, 60)
     turned = backend(np.ascontiguousarray(np.rot90(x, 1, axes=(2, 3))))
     np.testing.assert_allclose(np.rot90(turned, -1, axes=(2, 3)), y, atol=1e-5)
+
+
+def test_memory_beyond_the_pictures_is_that_of_the_tiles() -> None:
+    picture = Picture(color=numbered(1500, 2000))
+    upscaler = Upscaler(Nearest(), tile=100, workers=2)
+    tracemalloc.start()
+    larger = upscaler.upscale(picture)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    beyond = peak - larger.color.nbytes
+    assert larger.color.nbytes == 36_000_000
+    assert beyond < 8_000_000  # a float tile of 212x212x3 is 0.5 MB, and each of two workers has a few
