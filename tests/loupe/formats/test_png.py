@@ -63,15 +63,21 @@ def test_libpng_reads_what_we_write(channels: int, dtype: type, noise16: np.ndar
         assert image.size == (45, 155)
 
 
-def test_interlaced(noise16: np.ndarray) -> None:
-    # Adam7 by hand: pass 1 holds pixel (0, 0), pass 6 the odd column of row 0, pass 7 row 1.
-    rows = b"\0\x0a" + b"\0\x14" + b"\0\x1e\x28"
-    header = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 1)
+@pytest.mark.parametrize(
+    ("bits", "kind", "channels"), [(8, 0, 1), (8, 6, 4), (16, 0, 1), (16, 2, 3), (16, 4, 2), (16, 6, 4)]
+)
+def test_interlaced(bits: int, kind: int, channels: int, noise16: np.ndarray) -> None:
+    # Adam7 by hand, 2x2: pass 1 holds pixel (0, 0), pass 6 pixel (0, 1), pass 7 the second row.
+    pixels = noise16[:2, :2, :channels].astype(">u2" if bits == 16 else np.uint8)
+    rows = b"".join(b"\0" + part.tobytes() for part in (pixels[0, 0], pixels[0, 1], pixels[1]))
+    header = struct.pack(">IIBBBBB", 2, 2, bits, kind, 0, 0, 1)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     data = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in chunks
     )
-    assert decode(data).color[..., 0].tolist() == [[10, 20], [30, 40]]
+    picture = decode(data)
+    assert shown(picture) == pixels[0].tolist()
+    np.testing.assert_array_equal(picture.color[1], pixels[1, :, : picture.color.shape[2]])
 
 
 def test_animation_says_so() -> None:
