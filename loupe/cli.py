@@ -25,7 +25,7 @@ from loupe import __version__
 from loupe.backends import Backend, SelfEnsemble, open_backend
 from loupe.errors import Cancelled, LoupeError
 from loupe.files import Job, plan_jobs, read_picture, write_whole
-from loupe.images import decode, encode
+from loupe.images import decode, encode, losses
 from loupe.registry import default_model, list_models
 from loupe.settings import Settings
 from loupe.upscale import Upscaler
@@ -153,7 +153,7 @@ def _upscale_one(
     sizes = f"{picture.width}x{picture.height} -> {larger.width}x{larger.height}"
     lines = [
         f"{job.target}  {sizes}  {upscaler.backend.name}  {seconds:.1f} s",
-        *(f"  note: {note}" for note in larger.notes),
+        *(f"  note: {note}" for note in (*larger.notes, *losses(larger, job.format))),
     ]
     show = bars.console if out.is_terminal else out  # above the bars on a screen, on stdout into a pipe
     show.print("\n".join(lines), soft_wrap=True, markup=False)
