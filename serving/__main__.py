@@ -5,6 +5,7 @@ python -m serving --runtime torchserve --models edsr_x4,edsr_fast_x4
 """
 
 import logging
+import os
 import sys
 from enum import StrEnum
 from functools import partial
@@ -78,6 +79,7 @@ def choose_models(settings: ServingSettings) -> list[str]:
 
 def serve_embedded(names: list[str], settings: ServingSettings) -> None:
     """Serve in this process. KServe is imported only here: it takes seconds, and TorchServe needs none."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read on import; else it remarks on processes that torch starts
     from serving.coalesce import open_local
     from serving.server import serve
 

@@ -1,6 +1,6 @@
 """A Backend whose calls wait for their turn, and are then run together where their shapes agree.
 
-    backend = open_local("edsr_x4", settings)       # in this process, shared by all requests
+    upscaler = open_local("edsr_x4", settings)      # in this process, shared by all requests
 
 Requests of many users are in work at once, each in its own thread; the model runs for one of them at a time,
 which on a CPU has all cores, and takes along the tiles that others have brought meanwhile, which fills a GPU.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loupe.backends import Backend, open_backend
+from loupe.upscale import Upscaler
 from serving.settings import ServingSettings
 
 Pixels = NDArray[np.float32]
@@ -74,9 +75,11 @@ class CoalescingBackend:
         return first
 
 
-def open_local(name: str, settings: ServingSettings) -> Backend:
+def open_local(name: str, settings: ServingSettings) -> Upscaler:
     """A model in this process, fit to be shared by many requests. Raises as ``loupe.backends.open_backend``."""
-    return CoalescingBackend(open_backend(settings.backend, name, settings), tiles_at_once(settings))
+    most = tiles_at_once(settings)
+    backend = CoalescingBackend(open_backend(settings.backend, name, settings), most)
+    return Upscaler(backend, tile=settings.tile, batch=most, limits=settings.limits)
 
 
 def tiles_at_once(settings: ServingSettings) -> int:

@@ -1,6 +1,6 @@
 """One request's pictures, from bytes to bytes: decode, enlarge, encode. The same in every server.
 
-enlarger = Enlarger(info, backend, settings)
+enlarger = Enlarger("edsr_x4", upscaler)
 outcome = enlarger.run(request, cancelled=event.is_set)
 answer = build_answer(request, outcome.results, enlarger.card)
 """
@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loupe import __version__
-from loupe.backends import Backend
 from loupe.errors import Cancelled, LoupeError
 from loupe.images import decode, encode, media_type
 from loupe.upscale import Progress, Upscaler
 from serving.contract import Card, Item, Request, Result
-from serving.settings import ServingSettings
 
 
 @dataclass
@@ -30,11 +28,11 @@ class Outcome:
 class Enlarger:
     """A model that is loaded and ready. Thread-safe, as its backend is."""
 
-    def __init__(self, name: str, backend: Backend, settings: ServingSettings) -> None:
+    def __init__(self, name: str, upscaler: Upscaler) -> None:
         """``name`` is what the server calls the model; a transformer may call it something else."""
+        backend = upscaler.backend
         self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
-        self.limits = settings.limits
-        self.upscaler = Upscaler(backend, tile=settings.tile, limits=settings.limits)
+        self.upscaler = upscaler
         self.software = f"Loupe {__version__} {name}"
 
     def run(
@@ -70,7 +68,7 @@ class Enlarger:
             done = progress.done
 
         options = item.options
-        picture = decode(item.data, self.limits)
+        picture = decode(item.data, self.upscaler.limits)
         larger = self.upscaler.upscale(
             picture, width=options.width, height=options.height, progress=count, cancelled=cancelled
         )

@@ -37,7 +37,7 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
         """Load the checkpoint that lies in the archive. Raises CheckpointError: the worker never gets READY."""
         name = context.manifest["model"]["modelName"]
         self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
-        self.enlarger = Enlarger(name, open_local(name, self.settings), self.settings)
+        self.enlarger = Enlarger(name, open_local(name, self.settings))
         self.initialized = True
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:

@@ -1,7 +1,7 @@
 """The KServe model: one loaded network behind KServe's model server, over HTTP and gRPC.
 
     jobs, metrics = Jobs(running=2, waiting=32), Metrics()
-    model = Predictor("edsr_x4", lambda: open_backend("torch", "edsr_x4", settings), settings, jobs, metrics)
+    model = Predictor("edsr_x4", lambda: open_local("edsr_x4", settings), settings, jobs, metrics)
 
 Not ready until ``load()`` has returned. With a Remote backend the same class is the transformer.
 """
@@ -13,8 +13,8 @@ from collections.abc import Callable
 import kserve
 from kserve import InferRequest, InferResponse
 
-from loupe.backends import Backend
 from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
+from loupe.upscale import Upscaler
 from serving.contract import Answer, Request, build_answer
 from serving.enlarge import Enlarger, Outcome
 from serving.grpc_contract import grpc_error, read_grpc, write_grpc
@@ -33,7 +33,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
     def __init__(
         self,
         name: str,
-        open_backend: Callable[[], Backend],
+        open_model: Callable[[], Upscaler],
         settings: ServingSettings,
         jobs: Jobs,
         metrics: Metrics,
@@ -42,19 +42,19 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
         self.settings = settings
         self.ready: bool = False
         self.failure: LoupeError | None = None
-        self._open_backend = open_backend
+        self._open_model = open_model
         self._enlarger: Enlarger | None = None
         self._jobs = jobs
         self._metrics = metrics
 
     def load(self) -> bool:
-        """Open the backend and be ready. An error of the checkpoint is kept in ``failure``: others go on.
+        """Open the model and be ready. An error of the checkpoint is kept in ``failure``: others go on.
 
         A remote backend that is not up yet is waited for, until the jobs are stopped.
         """
         while not self.ready and self.failure is None:
             try:
-                self._enlarger = Enlarger(self.name, self._open_backend(), self.settings)
+                self._enlarger = Enlarger(self.name, self._open_model())
                 self.ready = True
             except (BackendUnavailable, Overloaded) as error:
                 logger.info("%s: %s", self.name, error)

@@ -1,6 +1,6 @@
 """The embedded inference server: KServe's model server with Loupe's models in its process.
 
-    serve({"edsr_x4": lambda: open_backend("torch", "edsr_x4", settings)}, settings)
+    serve({"edsr_x4": lambda: open_local("edsr_x4", settings)}, settings)
 
 Returns after SIGINT or SIGTERM.
 
@@ -10,7 +10,6 @@ The ports open first and answer "alive" while models load; ``/v2/health/ready`` 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import warnings
@@ -27,8 +26,8 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 
-from loupe.backends import Backend
 from loupe.errors import CheckpointError
+from loupe.upscale import Upscaler
 from serving.jobs import Jobs
 from serving.metrics import Metrics
 from serving.ports import PortTaken, free_port, listen
@@ -41,12 +40,11 @@ logger = logging.getLogger(__name__)
 PROBES = 16  # gRPC calls of health and metadata, beside those that infer
 
 
-def serve(openers: Mapping[str, Callable[[], Backend]], settings: ServingSettings) -> None:
+def serve(openers: Mapping[str, Callable[[], Upscaler]], settings: ServingSettings) -> None:
     """Serve models by name until SIGINT or SIGTERM; ``openers`` load them.
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it remarks on every process that torch starts
     jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
     server = EmbeddedServer(settings, jobs, metrics)
     server.start([Predictor(name, opener, settings, jobs, metrics) for name, opener in openers.items()])

@@ -26,6 +26,12 @@ class ServingSettings(Settings):
     metrics_port: int = Field(default=8083, ge=0, le=65535, description="TorchServe only")
 
     tile: int = Field(default=512, ge=16, description="a tile here; larger than a client's tile with its halo")
+    remote_tile: int = Field(
+        default=192, ge=16, description="transformer only: with its halo it is one tile of the predictor"
+    )
+    remote_workers: int = Field(
+        default=8, ge=1, description="transformer only: tiles of one picture at the predictors at once"
+    )
     tile_batch: int = Field(default=0, ge=0, description="tiles in one call of the model; 0: 8 on a GPU, 1 on a CPU")
     running: int = Field(
         default=2, ge=1, description="requests at work at once: one decodes, one computes; more fill a GPU"

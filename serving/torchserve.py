@@ -107,7 +107,10 @@ def running(java: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     home = Path(ts.__file__).parent.parent
     (folder / "log4j2.xml").write_text(LOG4J, "utf-8")
     (folder / "tmp").mkdir()
+    # Where util-linux has it: Java is told to stop even when this process is killed with -9.
+    setpriv = shutil.which("setpriv")
     command = [
+        *([setpriv, "--pdeathsig", "TERM"] if setpriv else []),
         java,
         f"-Dmodel_server_home={home}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",

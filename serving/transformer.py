@@ -42,10 +42,17 @@ def main(
 def serve_transformer(name: str, model: str, predictor_host: str, settings: ServingSettings) -> None:
     """Serve ``name`` over ``model`` at the predictor; ready once the predictor is."""
     from loupe.backends import open_backend
+    from loupe.upscale import Upscaler
     from serving.server import serve
 
     url = predictor_host if "://" in predictor_host else f"http://{predictor_host}"
-    serve({name: lambda: open_backend(url, model, settings)}, settings)
+
+    def open_remote() -> Upscaler:
+        backend = open_backend(url, model, settings)
+        tile, workers = settings.remote_tile, settings.remote_workers
+        return Upscaler(backend, tile=tile, workers=workers, limits=settings.limits)
+
+    serve({name: open_remote}, settings)
 
 
 if __name__ == "__main__":

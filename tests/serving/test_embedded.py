@@ -151,8 +151,8 @@ def test_alive_before_the_models_are_ready(environment: dict[str, str], models_d
             assert through.json()["model_name"] == "big_x4"
             direct = predictor.v2("tiny_x4", picture)
             assert np.abs(pixels_of(through) - pixels_of(direct)).max() <= 1
-            # 3 x 2 tiles of 64, and the one request of ours
-            assert predictor.metric("loupe_requests_total", status="200") - before == 7
+            # 4 x 2 tiles of 48, and the one request of ours
+            assert predictor.metric("loupe_requests_total", status="200") - before == 9
     finally:
         transformer.terminate()
         assert transformer.wait(20) == 0
@@ -241,14 +241,16 @@ def kserve() -> ModuleType:
         return module
 
 
-def infer_grpc(kserve: ModuleType, url: str, *pictures: bytes, model: str = "tiny_x4", **options: object) -> object:
+def infer_grpc(
+    kserve: ModuleType, url: str, *pictures: bytes, model: str = "tiny_x4", timeout: float = 30, **options: object
+) -> object:
     tensor = kserve.InferInput(name="image", shape=[len(pictures)], datatype="BYTES", data=list(pictures))
     message = kserve.InferRequest(model_name=model, infer_inputs=[tensor], parameters=options, request_id="42")
 
     async def ask() -> object:
         client = kserve.InferenceGRPCClient(url=url, retries=0)
         try:
-            return await client.infer(message, timeout=30)
+            return await client.infer(message, timeout=timeout)
         finally:
             await client.close()
 
@@ -275,6 +277,16 @@ def test_grpc_v2(embedded: Server, grpc_url: str, kserve: ModuleType) -> None:
     assert list(json.loads(parameters["errors"])) == ["1"]
     direct = pixels_of(embedded.v2("tiny_x4", PNG, width=80))
     assert np.array_equal(picture.color, direct)
+
+
+def test_a_grpc_client_that_goes_away_stops_the_work(embedded: Server, grpc_url: str, kserve: ModuleType) -> None:
+    import grpc
+
+    given_up = embedded.metric("loupe_requests_total", model="slow_x2", status="499")
+    with pytest.raises(grpc.RpcError):
+        infer_grpc(kserve, grpc_url, make_png(640, 640), model="slow_x2", timeout=1)
+    until(lambda: embedded.metric("loupe_requests_total", model="slow_x2", status="499") == given_up + 1)
+    until(lambda: embedded.metric("loupe_requests_in_flight", model="slow_x2") == 0)
 
 
 @pytest.mark.parametrize(
