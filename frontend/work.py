@@ -17,7 +17,6 @@ from frontend.metrics import Metrics
 from frontend.options import Options
 from frontend.results import Result, Results, result_key
 from frontend.settings import WebSettings
-from loupe import __version__
 from loupe.errors import InvalidOption
 from loupe.images import FORMATS, decode, encode, losses, media_type
 from loupe.remote import RemoteBackend
@@ -95,7 +94,7 @@ def _work(order: Order, desk: Desk, backend: RemoteBackend, control: Control) ->
         larger,
         options.format,
         quality=options.quality,
-        software=f"Loupe {__version__} {order.model}",
+        software=upscaler.provenance,
         keep_metadata=options.keep_metadata,
     )
     if backend.version != version:  # rolled out in the middle: tiles of both are in it

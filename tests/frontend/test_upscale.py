@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from loupe.backends import open_backend
 from loupe.images import decode
@@ -93,6 +93,7 @@ def test_options_are_obeyed(api: httpx.Client) -> None:
     answer = api.get(result["url"])
     picture = Image.open(io.BytesIO(answer.content))
     assert (picture.format, picture.size) == ("JPEG", (150, 100))
+    assert picture.getexif()[ExifTags.Base.Software].endswith(f"{QUICK} version 1 x4")
     assert answer.headers["content-type"] == result["media_type"] == "image/jpeg"
 
 

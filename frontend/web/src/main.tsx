@@ -1,8 +1,11 @@
+/** The script of index.html. */
+
 import { render } from "preact";
 import { App } from "./app";
 import "./style/base.css";
 import "./style/controls.css";
 import "./style/desk.css";
+import "./style/compare.css";
 import "./style/welcome.css";
 
 const page = document.getElementById("page");
