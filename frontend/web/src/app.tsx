@@ -26,6 +26,7 @@ export function App() {
   const [several, setSeveral] = useState(false);
   const offer = useModels();
   const chooser = useRef<HTMLInputElement>(null);
+  const newest = useRef<File | null>(null);
   const running = useRef<AbortController | null>(null);
   const speak = useMemo(() => words(locale), [locale]);
   const { t } = speak;
@@ -53,7 +54,16 @@ export function App() {
       act({ do: "fail", problem: { status: 413, detail: "" } });
       return;
     }
-    openPicture(file).then((opened) => act({ do: "opened", picture: opened }), fail);
+    newest.current = file;
+    openPicture(file).then(
+      (opened) => {
+        if (newest.current === file) act({ do: "opened", picture: opened });
+        else URL.revokeObjectURL(opened.url); // another was opened meanwhile
+      },
+      (error: unknown) => {
+        if (newest.current === file) fail(error);
+      },
+    );
   };
   const start = (): void => {
     if (!picture || !model) return;

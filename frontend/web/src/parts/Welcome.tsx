@@ -1,4 +1,8 @@
-/** The empty page: what this is, and the place to put a picture. */
+/**
+ * The empty page: what this is, and the place to put a picture.
+ *
+ * sample.jpg is Chelsea, photographed by Stéfan van der Walt (CC0), made smaller from scikit-image's sample pictures.
+ */
 
 import type { Limits } from "../api";
 import { useWords } from "../words";
