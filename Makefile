@@ -28,11 +28,11 @@ check-python: $(VENV)/.dev
 	$(BIN)/python -m pip check
 
 check-page: ## the page: types, unit tests, and that what is committed is what its sources build
-	@if command -v npm >/dev/null; then \
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then \
 	  $(MAKE) --no-print-directory page && cd frontend/web && npm test && cd ../.. && \
 	  git diff --exit-code --stat -- frontend/web/dist && \
 	  test -z "$$(git status --porcelain -- frontend/web/dist)"; \
-	else echo "check-page: skipped, there is no npm (Node 20)"; fi
+	else echo "check-page: skipped, there is no npm with Node 20 or newer"; fi
 
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest

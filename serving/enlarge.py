@@ -8,7 +8,6 @@ answer = build_answer(request, outcome.results, enlarger.card)
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from loupe import __version__
 from loupe.errors import Cancelled, LoupeError
 from loupe.images import decode, encode, media_type
 from loupe.upscale import Progress, Upscaler
@@ -33,7 +32,7 @@ class Enlarger:
         backend = upscaler.backend
         self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
         self.upscaler = upscaler
-        self.software = f"Loupe {__version__} {name}"
+        self.software = self.upscaler.provenance
 
     def run(
         self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None = None

@@ -1,13 +1,13 @@
-"""The HTTP side of the contract on KServe's FastAPI app: v2 infer and v1 predict.
+"""The HTTP side of the contract on KServe's FastAPI app: v2 infer, v1 predict and raw bytes.
 
-These two routes stand before KServe's own, which copy each picture through several lists, answer 500 to
+The first two stand before KServe's own, which copy each picture through several lists, answer 500 to
 ``{"inputs": []}``, know no limit, and work on when the client has gone. All others are KServe's.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -41,7 +41,9 @@ BINARY_HEADER = "inference-header-content-length"
 def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings, jobs: Jobs, metrics: Metrics) -> None:
     """Put the contract's routes on ``app``. Call before KServe adds its own."""
 
-    def parse(protocol: str, body: bytes) -> contract.Request:
+    def parse(protocol: str, body: bytes, query: Mapping[str, str]) -> contract.Request:
+        if protocol == "raw":
+            return contract.parse_raw(body, query)
         read = contract.parse_v2 if protocol == "v2" else contract.parse_v1
         return read(contract.load_json(body), max_items=settings.max_items)
 
@@ -59,9 +61,9 @@ def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings,
         if BINARY_HEADER in http.headers:
             raise contract.MalformedRequest("binary tensors are not read here; send base64 in 'data', or use gRPC")
         if len(body) <= INLINE_BYTES:
-            request = parse(protocol, body)
+            request = parse(protocol, body, http.query_params)
         else:
-            request = await asyncio.to_thread(parse, protocol, body)
+            request = await asyncio.to_thread(parse, protocol, body, http.query_params)
         answer, _ = await while_connected(http, model(request, headers=dict(http.headers)))
         return answer  # type: ignore[no-any-return]  # kserve is not typed
 
@@ -86,6 +88,11 @@ def add_routes(app: FastAPI, models: ModelRepository, settings: ServingSettings,
         """Enlarge pictures; v1 protocol."""
         return await respond("v1", model_name, request)
 
+    async def predict_raw(model_name: str, request: HTTPRequest) -> Response:
+        """Enlarge one picture: its bytes in, the result's bytes out; options in the query. TorchServe's route."""
+        return await respond("raw", model_name, request)
+
+    app.add_api_route("/predictions/{model_name}", predict_raw, methods=["POST"], response_model=None)
     app.add_api_route("/v2/models/{model_name}/infer", infer_v2, methods=["POST"], response_model=None)
     app.add_api_route("/v1/models/{model_name}:predict", predict_v1, methods=["POST"], response_model=None)
 

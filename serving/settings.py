@@ -20,17 +20,18 @@ class ServingSettings(Settings):
     serve_models: str = Field(default="", description="names with commas between; empty serves all there are")
     http_host: str = Field(default="127.0.0.1", description="0.0.0.0 in a container")
     http_port: int = Field(default=8080, ge=0, le=65535)
-    grpc_port: int = Field(default=8081, ge=0, le=65535, description="embedded server only")
+    grpc_port: int = Field(default=8081, ge=0, le=65535, description="Open Inference Protocol over gRPC")
+    predictor_port: int = Field(default=8085, ge=0, le=65535, description="TorchServe's own HTTP, behind ours")
     management_port: int = Field(default=8082, ge=0, le=65535, description="TorchServe only")
     grpc_management_port: int = Field(default=8084, ge=0, le=65535, description="TorchServe only")
     metrics_port: int = Field(default=8083, ge=0, le=65535, description="TorchServe only")
 
     tile: int = Field(default=512, ge=16, description="a tile here; larger than a client's tile with its halo")
     remote_tile: int = Field(
-        default=192, ge=16, description="transformer only: with its halo it is one tile of the predictor"
+        default=192, ge=16, description="in front of a predictor: with its halo it is one tile there"
     )
     remote_workers: int = Field(
-        default=8, ge=1, description="transformer only: tiles of one picture at the predictors at once"
+        default=8, ge=1, description="in front of a predictor: tiles of one picture there at once"
     )
     tile_batch: int = Field(default=0, ge=0, description="tiles in one call of the model; 0: 8 on a GPU, 1 on a CPU")
     running: int = Field(

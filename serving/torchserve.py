@@ -2,10 +2,13 @@
 
     serve_torchserve(["edsr_x4"], settings)     # returns after SIGINT or SIGTERM
 
+TorchServe notices no client that goes away, and refuses in words and headers of its own. So it stands as in a
+cluster: behind the transformer (``serving/transformer.py``), which keeps the whole contract and sends it tiles.
 The Java process is started directly, not by the ``torchserve`` script, which keeps one pid file for all of a
 machine's instances and does not pass signals on.
 """
 
+import importlib.util
 import json
 import logging
 import os
@@ -20,6 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,23 +58,56 @@ class TorchServeFailed(LoupeError):
 
 def serve_torchserve(names: Sequence[str], settings: ServingSettings) -> None:
     """Serve until SIGINT or SIGTERM. Raises TorchServeFailed, PortTaken, and what archives raise."""
+    from serving.server import serve
+    from serving.transformer import open_remote
+
     java = find_java()
+    if importlib.util.find_spec("ts") is None:
+        raise TorchServeFailed(
+            "TorchServe is not installed; `make run RUNTIME=torchserve` or the extra 'torchserve' does"
+        )
     settings = with_free_ports(settings)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    own = settings.model_copy(update={"http_host": "127.0.0.1", "http_port": settings.predictor_port, "grpc_port": 0})
+    own = own.model_copy(update={"grpc_port": free_port("127.0.0.1", 0, purpose="TorchServe's gRPC", choose="")})
+    url = f"http://127.0.0.1:{settings.predictor_port}"
     with tempfile.TemporaryDirectory(prefix="loupe-torchserve-") as folder:
-        write_layout(Path(folder), names, settings)
+        write_layout(Path(folder), names, own)
         with running(java, Path(folder)) as process:
-            ready = wait_until_ready(names, settings, process, stop, Path(folder))
-            if ready:
-                host = settings.http_host
-                logger.info("metrics at http://%s:%d/metrics", host, settings.metrics_port)
-                address = f"http://{host}:{settings.http_port}"
-                logger.info("inference server ready at %s (models: %s)", address, ", ".join(names))
-            while not stop.wait(POLL_SECONDS):
-                if process.poll() is not None:
-                    raise TorchServeFailed(f"TorchServe ended by itself: {log_tail(Path(folder))}")
+            logger.info("TorchServe at %s, its own metrics on port %d", url, settings.metrics_port)
+            watch = Watch(names, settings, process, Path(folder))
+            watch.start()
+            try:
+                serve({name: partial(open_remote, name, url, settings) for name in names}, settings)
+            finally:
+                watch.stop()
+            if watch.failure:
+                raise watch.failure
+
+
+class Watch(threading.Thread):
+    """Looks after TorchServe: when it does not come up, or ends by itself, this process is told to stop."""
+
+    def __init__(
+        self, names: Sequence[str], settings: ServingSettings, process: subprocess.Popen[bytes], folder: Path
+    ) -> None:
+        super().__init__(name="torchserve", daemon=True)
+        self.failure: TorchServeFailed | None = None
+        self._names, self._settings, self._process, self._folder = names, settings, process, folder
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        try:
+            wait_until_ready(self._names, self._settings, self._process, self._stopped, self._folder)
+            while not self._stopped.wait(POLL_SECONDS):
+                if self._process.poll() is not None:
+                    raise TorchServeFailed(f"TorchServe ended by itself: {log_tail(self._folder)}")
+        except TorchServeFailed as error:
+            self.failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
 
 
 def find_java() -> str:
@@ -93,7 +130,7 @@ def with_free_ports(settings: ServingSettings) -> ServingSettings:
         "http_port": free_port(host, settings.http_port, purpose="HTTP", choose="--port or LOUPE_HTTP_PORT"),
         "grpc_port": free_port(host, settings.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT"),
     }
-    for name in ("management_port", "grpc_management_port", "metrics_port"):
+    for name in ("predictor_port", "management_port", "grpc_management_port", "metrics_port"):
         purpose, choose = f"TorchServe's {name.removesuffix('_port')}", f"LOUPE_{name.upper()}"
         ports[name] = free_port("127.0.0.1", getattr(settings, name), purpose=purpose, choose=choose)
     return settings.model_copy(update=ports)

@@ -8,11 +8,14 @@ the photo, and its batches are filled by the tiles of many users. KServe's contr
 
 import logging
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from loupe.errors import LoupeError
+from loupe.remote import RemoteBackend
+from loupe.upscale import Upscaler
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -41,18 +44,16 @@ def main(
 
 def serve_transformer(name: str, model: str, predictor_host: str, settings: ServingSettings) -> None:
     """Serve ``name`` over ``model`` at the predictor; ready once the predictor is."""
-    from loupe.backends import open_backend
-    from loupe.upscale import Upscaler
     from serving.server import serve
 
     url = predictor_host if "://" in predictor_host else f"http://{predictor_host}"
+    serve({name: partial(open_remote, model, url, settings)}, settings)
 
-    def open_remote() -> Upscaler:
-        backend = open_backend(url, model, settings)
-        tile, workers = settings.remote_tile, settings.remote_workers
-        return Upscaler(backend, tile=tile, workers=workers, limits=settings.limits)
 
-    serve({name: open_remote}, settings)
+def open_remote(model: str, url: str, settings: ServingSettings) -> Upscaler:
+    """``model`` at a predictor, cut into tiles here. Raises as ``loupe.remote.RemoteBackend``."""
+    backend = RemoteBackend(url, model)
+    return Upscaler(backend, tile=settings.remote_tile, workers=settings.remote_workers, limits=settings.limits)
 
 
 if __name__ == "__main__":

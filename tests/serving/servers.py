@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "LOUPE_THREADS": "1",
     "LOUPE_HTTP_PORT": "0",
     "LOUPE_GRPC_PORT": "0",
+    "LOUPE_PREDICTOR_PORT": "0",
     "LOUPE_MANAGEMENT_PORT": "0",
     "LOUPE_GRPC_MANAGEMENT_PORT": "0",
     "LOUPE_METRICS_PORT": "0",
@@ -48,8 +49,8 @@ class Server:
     kind: str
     process: subprocess.Popen[bytes]
     url: str
-    metrics_url: str
     log: Path
+    behind: str  # the address of TorchServe itself, behind ours
 
     def v2(self, model: str, *pictures: bytes, **options: object) -> httpx.Response:
         body = v2_body(*pictures, **options)
@@ -61,7 +62,7 @@ class Server:
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
         total = 0.0
-        for line in httpx.get(self.metrics_url).text.splitlines():
+        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
             found = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line)
             if found and found[1] == name:
                 there = dict(re.findall(r'(\w+)="([^"]*)"', found[2]))
@@ -108,8 +109,8 @@ def started(kind: str, arguments: list[str], environment: dict[str, str], log: P
         )
     try:
         url = wait_for(r"ready at (http://\S+)", process, log)
-        found = re.search(r"metrics at (http://\S+)", log.read_text())
-        yield Server(kind, process, url, found[1] if found else f"{url}/metrics", log)
+        found = re.search(r"TorchServe at (http://\S+),", log.read_text())
+        yield Server(kind, process, url, log, found[1] if found else "")
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, log.read_text()

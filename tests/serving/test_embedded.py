@@ -37,22 +37,6 @@ def run_serving(environment: dict[str, str], *arguments: str) -> subprocess.Comp
     )
 
 
-def test_a_client_that_goes_away_stops_the_work(embedded: Server) -> None:
-    given_up = embedded.metric("loupe_requests_total", model="slow_x2", status="499")
-    with pytest.raises(httpx.ReadTimeout):  # 100 tiles: far more than this client waits for
-        httpx.post(
-            f"{embedded.url}/v2/models/slow_x2/infer",
-            json=v2_body(make_png(640, 640)),
-            timeout=httpx.Timeout(10, read=1.0),
-        )
-    until(lambda: embedded.metric("loupe_requests_total", model="slow_x2", status="499") == given_up + 1)
-    until(lambda: embedded.metric("loupe_requests_in_flight", model="slow_x2") == 0)
-    time.sleep(0.3)  # the tile that was at work
-    done = embedded.metric("loupe_tiles_total", model="slow_x2")
-    time.sleep(1.0)
-    assert embedded.metric("loupe_tiles_total", model="slow_x2") == done < 90
-
-
 def test_clients_that_go_away_from_the_line_free_their_place(embedded: Server) -> None:
     body = v2_body(make_png(640, 640))
     for _ in range(12):  # more than may wait: each must have left before the next is taken in

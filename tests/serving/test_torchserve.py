@@ -1,6 +1,7 @@
 """What only TorchServe has: raw bytes, batches of a mixture, and a process of another language to be kept in order."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.torchserve
 
 
 def test_raw_bytes_in_raw_bytes_out(torchserve: Server) -> None:
-    response = httpx.post(f"{torchserve.url}/predictions/tiny_x4", content=PNG, headers=BINARY)
+    response = httpx.post(f"{torchserve.behind}/predictions/tiny_x4", content=PNG, headers=BINARY)
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
     assert response.headers["x-loupe-version"] == "7"
@@ -32,7 +33,7 @@ def test_raw_bytes_in_raw_bytes_out(torchserve: Server) -> None:
 
 
 def test_a_form_may_hold_options(torchserve: Server) -> None:
-    url = f"{torchserve.url}/predictions/tiny_x4"
+    url = f"{torchserve.behind}/predictions/tiny_x4"
     response = httpx.post(url, files={"data": ("a.png", PNG)}, data={"format": "jpeg", "width": "100"})
     assert response.headers["content-type"] == "image/jpeg"
     assert decode(response.content).width == 100
@@ -43,14 +44,14 @@ def test_a_form_may_hold_options(torchserve: Server) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello", PNG[:60]])
 def test_raw_bytes_that_are_no_picture_are_400(torchserve: Server, content: bytes) -> None:
-    response = httpx.post(f"{torchserve.url}/predictions/tiny_x4", content=content, headers=BINARY)
+    response = httpx.post(f"{torchserve.behind}/predictions/tiny_x4", content=content, headers=BINARY)
     assert response.status_code == 400
     assert error_of(response)
 
 
 def test_what_a_form_type_does_to_a_picture_is_explained(torchserve: Server) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    response = httpx.post(f"{torchserve.url}/predictions/tiny_x4", content=PNG, headers=headers)
+    response = httpx.post(f"{torchserve.behind}/predictions/tiny_x4", content=PNG, headers=headers)
     assert response.status_code == 400
     assert "curl's default" in error_of(response)
 
@@ -58,7 +59,7 @@ def test_what_a_form_type_does_to_a_picture_is_explained(torchserve: Server) -> 
 def test_each_route_takes_each_form(torchserve: Server) -> None:
     routes = ("/predictions/tiny_x4", "/v1/models/tiny_x4:predict", "/v2/models/tiny_x4/infer")
     for route in routes:
-        url = torchserve.url + route
+        url = torchserve.behind + route
         assert httpx.post(url, content=PNG, headers=BINARY).content[:4] == b"\x89PNG"
         assert "outputs" in httpx.post(url, json=v2_body(PNG)).json()
         body = {"instances": [{"b64": v2_body(PNG)["inputs"][0]["data"][0]}]}  # type: ignore[index]
@@ -70,15 +71,25 @@ def test_a_batch_of_a_mixture_answers_each_in_its_own_way(torchserve: Server) ->
 
     def send(index: int) -> int:
         if index % 2:
-            return httpx.post(f"{torchserve.url}/predictions/slow_x2", content=PNG, headers=BINARY).status_code
-        return torchserve.v2("slow_x2", b"bad").status_code
+            return httpx.post(f"{torchserve.behind}/predictions/slow_x2", content=PNG, headers=BINARY).status_code
+        return httpx.post(f"{torchserve.behind}/v2/models/slow_x2/infer", json=v2_body(b"bad")).status_code
 
     with ThreadPoolExecutor(5) as pool:
-        slow = pool.submit(torchserve.v2, "slow_x2", make_png(120, 120))
+        url = f"{torchserve.behind}/predictions/slow_x2"
+        slow = pool.submit(httpx.post, url, content=make_png(120, 120), headers=BINARY, timeout=60)
         time.sleep(0.1)
         statuses = list(pool.map(send, range(4)))
         assert slow.result().status_code == 200
     assert statuses == [400, 200, 400, 200]
+
+
+def test_its_own_metrics_are_by_model(torchserve: Server) -> None:
+    port = re.search(r"its own metrics on port (\d+)", torchserve.log.read_text())
+    assert port
+    torchserve.v2("tiny_x4", PNG)
+    text = httpx.get(f"http://127.0.0.1:{port[1]}/metrics").text
+    for name in ("loupe_requests_total", "loupe_request_seconds", "loupe_tiles_total", "loupe_megapixels_total"):
+        assert re.search(rf'^{name}\w*{{.*model="tiny_x4"', text, re.MULTILINE | re.IGNORECASE), text
 
 
 def run(environment: dict[str, str], **changes: str) -> subprocess.CompletedProcess[str]:
