@@ -10,7 +10,7 @@ Borders are numpy, so that whoever only talks to a server needs neither torch no
 from __future__ import annotations
 
 import os
-import threading
+import queue
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -61,9 +61,9 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         self.name, self.version, self.scale, self.halo = info.name, info.version, info.scale, halo_of(info)
-        self._device = torch.device(
-            "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
-        )
+        use_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        # The index is settled here: "cuda" alone would mean the first GPU in every other thread.
+        self._device = torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
         model = model.eval().to(self._device, self._dtype)
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,15 +88,17 @@ class OpenVINOBackend:
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         options["INFERENCE_NUM_THREADS"] = threads or len(os.sched_getaffinity(0))
         self._compiled = openvino.Core().compile_model(_convert(model), "CPU", options)
-        self._local = threading.local()
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()  # a request holds buffers: one for each call at work
 
     def __call__(self, batch: Pixels) -> Pixels:
-        if not hasattr(self._local, "request"):  # a request holds buffers: one for each thread
-            self._local.request = self._compiled.create_infer_request()
-        request = self._local.request
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._compiled.create_infer_request()
         request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-        out: Pixels = request.get_output_tensor().data
-        return np.clip(out, 0, 1)
+        result = np.clip(request.get_output_tensor().data, 0, 1)  # a copy: the request's own buffer is used again
+        self._idle.put(request)
+        return np.asarray(result)
 
 
 def _convert(model: nn.Module) -> Any:

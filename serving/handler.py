@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import torch
 from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
@@ -35,7 +36,9 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
 
     def initialize(self, context: Context) -> None:
         """Load the checkpoint that lies in the archive. Raises CheckpointError: the worker never gets READY."""
-        name = context.manifest["model"]["modelName"]
+        name, gpu = context.manifest["model"]["modelName"], context.system_properties.get("gpu_id")
+        if gpu is not None and torch.cuda.is_available():
+            torch.cuda.set_device(gpu)  # TorchServe gives each worker one
         self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
         self.enlarger = Enlarger(name, open_local(name, self.settings))
         self.initialized = True
