@@ -58,11 +58,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run-%: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "installing what running needs into $(VENV) (once)"
+	@echo "installing what running needs into $(VENV): once, and it takes some minutes"
 	$(PIP) -e '.[$(RUN_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "installing what development needs into $(VENV) (once)"
+	@echo "installing what development needs into $(VENV): once, and it takes some minutes"
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.run-embedded $(VENV)/.run-torchserve
