@@ -7,7 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 comma := ,
-RUN_EXTRAS := $(if $(filter torchserve,$(RUNTIME)),run$(comma)torchserve,run)
 
 .DEFAULT_GOAL := help
 .PHONY: help run check check-python check-page test page bench screenshots clean
@@ -16,7 +15,7 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run-$(RUNTIME) ## start the page and the inference server (RUNTIME=embedded or torchserve)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) $(BIN)/honcho start
+	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) $(BIN)/honcho start
 
 check: check-python check-page ## formatting, lint, types, imports; the page's too when Node is there
 
@@ -59,7 +58,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.run-%: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing what running needs into $(VENV): once, and it takes some minutes"
-	$(PIP) -e '.[$(RUN_EXTRAS)]'
+	$(PIP) -e '.[run$(if $(filter torchserve,$*),$(comma)torchserve)]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -15,6 +15,7 @@ import typer
 
 from loupe.errors import LoupeError, ModelNotFound
 from loupe.registry import find_model, find_models
+from serving.logs import set_up_logging
 from serving.settings import ServingSettings
 
 logger = logging.getLogger("serving")
@@ -45,7 +46,7 @@ def main(
     backend: Annotated[Engine | None, typer.Option(help="engine")] = None,
 ) -> None:
     """Serve Loupe's models over HTTP and gRPC until Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_logging()
     given = {
         "http_host": host,
         "http_port": port,

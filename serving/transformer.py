@@ -16,6 +16,7 @@ import typer
 from loupe.errors import LoupeError
 from loupe.remote import RemoteBackend
 from loupe.upscale import Upscaler
+from serving.logs import set_up_logging
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def main(
     host: Annotated[str, typer.Option(help="address to listen on")] = "0.0.0.0",  # noqa: S104  # a pod's own
 ) -> None:
     """Serve one model whose tiles a predictor enlarges, until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_logging()
     given = {"http_host": host} | ({} if http_port is None else {"http_port": http_port})
     settings = ServingSettings(**given)  # type: ignore[arg-type]
     try:
