@@ -66,6 +66,7 @@ def test_shell_examples(folder: Path, servers: tuple[str, str]) -> None:
         ("larger/deep/cat.png", (448, 300)),
         ("same.png", (448, 300)),
         ("larger.png", (448, 300)),
+        ("raw.png", (448, 300)),
     ):
         with Image.open(folder / name) as picture:
             assert picture.size == size, name
