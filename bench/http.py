@@ -1,6 +1,7 @@
 """What HTTP adds: the same bytes in and the same bytes out, in process and through both real servers.
 
-One picture a request, in turn, so that all see the same machine. ``tiles`` is what the page and ``loupe upscale
+One picture a request, in turn, so that all see the same machine. TorchServe is asked by itself and through the
+transformer that ``RUNTIME=torchserve`` puts before it. ``tiles`` is what the page and ``loupe upscale
 --backend http://...`` do: the picture cut here, each tile a request.
 """
 
@@ -14,7 +15,7 @@ import httpx
 from PIL import Image
 
 from bench import engine_backend, in_turn, photo, show
-from bench.servers import server
+from bench.servers import free_port, server
 from loupe.images import decode, encode
 from loupe.remote import RemoteBackend
 from loupe.upscale import Upscaler
@@ -44,28 +45,37 @@ def main() -> None:
     data = png.getvalue()
     rows = []
     settings = {"LOUPE_SERVE_MODELS": ",".join(MODELS), "LOUPE_BACKEND": engine}
-    torchserve = settings | {"arguments": "--runtime torchserve"}
+    behind = f"http://127.0.0.1:{(port := free_port())}"
+    torchserve = settings | {"arguments": "--runtime torchserve", "LOUPE_PREDICTOR_PORT": str(port)}
     with (
         server("serving", "/v2/health/ready", **settings) as (embedded, _),
-        server("serving", "/ping", **torchserve) as (java, _),
+        server("serving", "/v2/health/ready", **torchserve) as (front, _),
         httpx.Client(timeout=60) as client,
     ):
         for model in MODELS:
             path = f"/v2/models/{model}/infer"
             upscaler = Upscaler(engine_backend(engine, model), tile=512)
-            with RemoteBackend(embedded, model, retries=10) as near, RemoteBackend(java, model, retries=10):
-                tiled = Upscaler(near, tile=128, workers=2)
+            with RemoteBackend(embedded, model) as remote:
+                tiled = Upscaler(remote, tile=256, workers=2)
                 calls: dict[str, Callable[[], object]] = {
                     "local": functools.partial(local, upscaler, data),
                     "embedded": functools.partial(post, client, embedded + path, data),
-                    "torchserve": functools.partial(post, client, java + path, data),
+                    "torchserve": functools.partial(post, client, behind + path, data),
+                    "front": functools.partial(post, client, front + path, data),
                     "tiles": functools.partial(local, tiled, data),
                 }
-                seconds = in_turn(calls, runs=15)
+                seconds = in_turn(calls, runs=25)
             base = seconds["local"]
             over = (f"{seconds[kind] * 1000:.0f} ({seconds[kind] / base - 1:+.0%})" for kind in list(calls)[1:])
             rows.append([model, f"{base * 1000:.0f}", *over])
-    columns = ["model", "in process, ms", "embedded server", "TorchServe", "embedded, by tiles"]
+    columns = [
+        "model",
+        "in process, ms",
+        "embedded server",
+        "TorchServe",
+        "transformer + TorchServe",
+        "embedded, by tiles",
+    ]
     show(f"PNG of {SIDE}x{SIDE} in, PNG of 1 megapixel out, {engine}", columns, rows)
 
 

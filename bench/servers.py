@@ -23,14 +23,14 @@ def free_port() -> int:
 @contextmanager
 def server(room: str, probe: str, **environment: str) -> Iterator[tuple[str, float]]:
     """Run ``python -m ROOM`` until the block ends; gives its address and the seconds until ``probe`` answered 200."""
-    names = ("HTTP_PORT", "GRPC_PORT", "MANAGEMENT_PORT", "GRPC_MANAGEMENT_PORT", "METRICS_PORT", "WEB_PORT")
-    ports = {f"LOUPE_{name}": str(free_port()) for name in names}
+    names = ("HTTP", "GRPC", "PREDICTOR", "MANAGEMENT", "GRPC_MANAGEMENT", "METRICS", "WEB")
+    ports = {f"LOUPE_{name}_PORT": str(free_port()) for name in names} | environment
     url = f"http://127.0.0.1:{ports['LOUPE_WEB_PORT' if room == 'frontend' else 'LOUPE_HTTP_PORT']}"
-    arguments = environment.pop("arguments", "").split()
+    arguments = ports.pop("arguments", "").split()
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", room, *arguments],
-        env=os.environ | ports | environment,
+        env=os.environ | ports,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

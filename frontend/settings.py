@@ -29,7 +29,7 @@ class WebSettings(Settings):
     )
     jobs: int = Field(default=2, gt=0, description="pictures enlarged at once")
     jobs_waiting: int = Field(default=16, ge=0, description="pictures in line; more are refused with 503")
-    job_tile: int = Field(default=192, ge=16, description="side of a tile in input pixels; a tile is a request")
+    job_tile: int = Field(default=256, ge=16, description="side of a tile in input pixels; a tile is a request")
     job_requests: int = Field(default=2, gt=0, description="requests of one picture under way at once")
     results_ttl: float = Field(default=24 * 3600, gt=0, description="seconds that a result is kept")
     sweep_every: float = Field(default=600, gt=0, description="seconds between two removals of old results")

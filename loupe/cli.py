@@ -75,7 +75,7 @@ def upscale(
     metadata: Annotated[bool, typer.Option(help="Keep EXIF (camera, date, place).")] = True,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave results that are there.")] = False,
     backend: BackendName = "auto",
-    tile: Annotated[int, typer.Option(help="Side of a tile in input pixels: smaller needs less memory.")] = 192,
+    tile: Annotated[int, typer.Option(help="Side of a tile in input pixels: smaller needs less memory.")] = 256,
     workers: Annotated[int | None, typer.Option(help="Tiles at once; default 1, over HTTP 4.")] = None,
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Average over 8 flips and turns: a little better, 8 times slower.")

@@ -59,7 +59,7 @@ def spans(length: int, tile: int, halo: int) -> list[Span]:
     """
     count = -(-length // tile)
     core = -(-length // count)
-    window = min(length, core + 2 * halo)
+    window = min(length, core + halo * min(count - 1, 2))  # the first and the last need a halo on one side only
     result = []
     for begin in range(0, length, core):
         start = min(max(0, begin - halo), length - window)
@@ -75,7 +75,7 @@ class Upscaler:
     """
 
     def __init__(
-        self, backend: Backend, *, tile: int = 192, batch: int = 1, workers: int = 1, limits: Limits | None = None
+        self, backend: Backend, *, tile: int = 256, batch: int = 1, workers: int = 1, limits: Limits | None = None
     ) -> None:
         for name, value in (("tile", tile), ("batch", batch), ("workers", workers)):
             if value < 1:

@@ -28,7 +28,7 @@ class ServingSettings(Settings):
 
     tile: int = Field(default=512, ge=16, description="a tile here; larger than a client's tile with its halo")
     remote_tile: int = Field(
-        default=192, ge=16, description="in front of a predictor: with its halo it is one tile there"
+        default=256, ge=16, description="in front of a predictor: with its halo it is one tile there"
     )
     remote_workers: int = Field(
         default=8, ge=1, description="in front of a predictor: tiles of one picture there at once"
