@@ -14,9 +14,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from loupe.records import folder_of
 from loupe.settings import Settings
 from loupe.storage import Storage, open_storage
-from loupe.versions import folder_of, list_versions, read_pointer, serving_version, show
+from loupe.versions import list_versions, read_pointer, serving_version, show
 from loupe.versions import promote as promote_version
 from loupe.versions import rollback as rollback_version
 

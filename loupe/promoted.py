@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from loupe.errors import LoupeError, VersionConflict
+from loupe.records import POINTER, RECORD, ROOT, folder_of
 from loupe.settings import Settings
 from loupe.storage import FileStorage, Storage, open_storage
-from loupe.versions import POINTER, RECORD, ROOT, folder_of, hash_of, serving_models, serving_version, show
+from loupe.versions import hash_of, serving_models, serving_version, show
 
 logger = logging.getLogger(__name__)
 

@@ -13,105 +13,40 @@
 What is guaranteed. A version never changes once its record is there. The pointer is one object, written whole:
 a reader sees the state before or after a change, never between. Storage has no compare-and-swap, so of two
 changes at the same moment the later one wins and the other may be missing from the history; and two writers that
-register one version at the same moment may mix their files, which ``promote`` finds by the checkpoint's hash.
+register one version at the same moment may mix their files: ``promote`` refuses a checkpoint that is not the record's.
 """
 
 import hashlib
 import json
 import logging
-import re
+import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
 from loupe.checkpoint import read_info
 from loupe.errors import InvalidOption, ModelNotFound, StorageError, VersionConflict
+from loupe.records import (
+    NAME,
+    POINTER,
+    RECORD,
+    ROOT,
+    Change,
+    Lineage,
+    ModelVersion,
+    Pointer,
+    checked_name,
+    folder_of,
+)
 from loupe.storage import CHUNK, KeyNotFound, Storage
 
 logger = logging.getLogger(__name__)
 
-ROOT = "models"
-RECORD = "version.json"
-POINTER = "serving.json"
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # as in loupe.checkpoint.CheckpointInfo
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TORCHSERVE = ("config/config.properties", "config/metrics.yaml", "model-store/{name}.mar")
-
-Stage = Literal["candidate", "serving", "retired"]
 M = TypeVar("M", bound=BaseModel)
-
-
-class _Stored(BaseModel):
-    """Readers of a later Loupe's fields pass over them, so that two releases can share a storage."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Lineage(_Stored):
-    """Where a version comes from."""
-
-    data: str = Field(default="", description="sha256 of the manifest of the training data")
-    run: str = Field(default="", description="id of the pipeline's run")
-    recipe: str = Field(default="", description="a key of training.recipes.RECIPES")
-    created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-
-
-class ModelVersion(_Stored):
-    """The record of one version. ``stage`` follows from the pointer and is not part of what is stored."""
-
-    name: str = Field(pattern=f"^{NAME.pattern}$")
-    version: str = Field(pattern=f"^{VERSION.pattern}$")
-    stage: Stage = "candidate"
-    metrics: dict[str, FiniteFloat] = Field(default_factory=dict)
-    lineage: Lineage
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the checkpoint")
-
-    @property
-    def checkpoint(self) -> str:
-        """The checkpoint's key."""
-        return f"{folder_of(self.name, self.version)}/{self.name}.safetensors"
-
-
-class Change(_Stored):
-    """One change of the pointer; ``version`` serves from then on."""
-
-    action: Literal["promote", "rollback"]
-    version: str
-    at: AwareDatetime
-
-
-class Pointer(_Stored):
-    """Which version serves; ``history`` is all changes, oldest first, the last one being ``current``."""
-
-    current: str = Field(pattern=f"^{VERSION.pattern}$")
-    history: tuple[Change, ...]
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> Self:
-        if not self.history or self.history[-1].version != self.current:
-            raise ValueError(f"the last change is not to {self.current}")
-        if self.history[0].action == "rollback":
-            raise ValueError("it begins with a roll-back")
-        return self
-
-    @property
-    def before(self) -> list[str]:
-        """The versions that roll-backs lead to, the next one last."""
-        served: list[str] = []
-        for change in self.history:
-            if change.action == "promote":
-                served.append(change.version)
-            else:
-                del served[-1:]
-        return served[:-1]
-
-    def stage_of(self, version: str) -> Stage:
-        if version == self.current:
-            return "serving"
-        return "retired" if any(change.version == version for change in self.history) else "candidate"
 
 
 def register(
@@ -139,7 +74,7 @@ def register(
     try:
         with checkpoint.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        sources = _layout_files(layout, info.name) if layout else {}
+        sources = _layout_files(layout, info.name, sha256) if layout else {}
         sources[f"{info.name}.safetensors"] = checkpoint
         record = ModelVersion(
             name=info.name, version=info.version, metrics=dict(metrics), lineage=lineage, sha256=sha256
@@ -167,12 +102,12 @@ def register(
 def list_versions(storage: Storage, name: str | None = None) -> list[ModelVersion]:
     """All versions, of one model or of all, by model, the oldest first. A damaged one is logged and left out."""
     found = []
-    for entry in storage.list(f"{ROOT}/{_checked_name(name)}/" if name is not None else f"{ROOT}/"):
+    for entry in storage.list(f"{ROOT}/{checked_name(name)}/" if name is not None else f"{ROOT}/"):
         parts = entry.key.split("/")
         if len(parts) == 4 and parts[3] == RECORD:
             try:
                 found.append(show(storage, parts[1], parts[2]))
-            except (StorageError, ModelNotFound, InvalidOption, VersionConflict) as error:
+            except (ModelNotFound, InvalidOption, VersionConflict) as error:
                 logger.warning("left out: %s", error)
     return sorted(found, key=lambda version: (version.name, version.lineage.created, version.version))
 
@@ -253,18 +188,11 @@ def next_version(storage: Storage, name: str) -> str:
 
 def read_pointer(storage: Storage, name: str) -> Pointer | None:
     """What serves and what did, or None before the first promotion."""
-    key = f"{ROOT}/{_checked_name(name)}/{POINTER}"
+    key = f"{ROOT}/{checked_name(name)}/{POINTER}"
     try:
         return _parse(Pointer, storage.read(key), key)
     except KeyNotFound:
         return None
-
-
-def folder_of(name: str, version: str) -> str:
-    """``models/{name}/{version}``: what a ``storageUri`` ends with. Raises InvalidOption."""
-    if not VERSION.fullmatch(version) or version == POINTER:
-        raise InvalidOption(f"version: got {version!r}, expected letters, digits, '.', '_' and '-', at most 63")
-    return f"{ROOT}/{_checked_name(name)}/{version}"
 
 
 def hash_of(storage: Storage, key: str) -> str:
@@ -276,12 +204,6 @@ def hash_of(storage: Storage, key: str) -> str:
     return digest.hexdigest()
 
 
-def _checked_name(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise InvalidOption(f"model: got {name!r}, expected a-z, 0-9, '_' and '-', at most 63")
-    return name
-
-
 def _change(
     storage: Storage, name: str, pointer: Pointer | None, action: Literal["promote", "rollback"], version: str
 ) -> Pointer:
@@ -291,13 +213,21 @@ def _change(
     return pointer
 
 
-def _layout_files(layout: Path, name: str) -> dict[str, Path]:
-    """TorchServe's files that there are. Raises StorageError if one is missing that it cannot do without."""
+def _layout_files(layout: Path, name: str, sha256: str) -> dict[str, Path]:
+    """TorchServe's files. Raises StorageError if some are missing, VersionConflict if others' weights are in them."""
     files = {part.format(name=name): layout / part.format(name=name) for part in TORCHSERVE}
     there = {key: path for key, path in files.items() if path.is_file()}
     missing = files.keys() - there.keys() - {"config/metrics.yaml"}
     if missing:
         raise StorageError(f"{layout}: no {', '.join(sorted(missing))}; expected a folder written by serving.archive")
+    archive = there[f"model-store/{name}.mar"]
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            inside = hashlib.sha256(packed.read(f"{name}.safetensors")).hexdigest()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise StorageError(f"{archive}: not an archive of {name}: {error}; write it by serving.archive") from error
+    if inside != sha256:
+        raise VersionConflict(f"{archive}: holds another checkpoint than the one to register; pack that one")
     return there
 
 
@@ -309,7 +239,8 @@ def _parse(kind: type[M], data: bytes, key: str) -> M:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise StorageError(f"{key}: damaged, or not written by Loupe: {error}") from error
+        advice = "delete it and promote again" if kind is Pointer else "delete it and register again"
+        raise VersionConflict(f"{key}: damaged, or not written by Loupe; {advice}: {error}") from error
 
 
 def _media_type(name: str) -> str:

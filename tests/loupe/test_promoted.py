@@ -14,10 +14,11 @@ from moto.server import ThreadedMotoServer
 
 from loupe import promoted
 from loupe.checkpoint import load_model, read_info, save_checkpoint
+from loupe.records import Lineage
 from loupe.registry import WEIGHTS, find_model, find_models
 from loupe.settings import Settings
 from loupe.storage import FileStorage, Storage, open_storage
-from loupe.versions import Lineage, promote, register, rollback
+from loupe.versions import promote, register, rollback
 
 SHIPPED = {path.stem for path in WEIGHTS.glob("*.safetensors")}
 

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,10 @@ from moto.server import ThreadedMotoServer
 
 from loupe.checkpoint import load_model, save_checkpoint
 from loupe.errors import InvalidOption, ModelNotFound, StorageError, VersionConflict
+from loupe.records import Lineage, ModelVersion, Pointer, folder_of
 from loupe.s3 import S3Storage
 from loupe.storage import FileStorage, Storage
 from loupe.versions import (
-    Lineage,
-    ModelVersion,
-    Pointer,
-    folder_of,
     list_versions,
     next_version,
     promote,
@@ -72,11 +70,14 @@ class Shop:
         save_checkpoint(path, model, info.model_copy(update={"version": version}))
         return path
 
-    def layout(self, name: str = "tiny_x4") -> Path:
+    def layout(self, version: str = "1") -> Path:
+        """What serving.archive writes, without its handler."""
         folder = self.folder / "layout"
-        for part in ("config/config.properties", "config/metrics.yaml", f"model-store/{name}.mar"):
+        for part in ("config/config.properties", "config/metrics.yaml", "model-store/tiny_x4.mar"):
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             (folder / part).write_text(f"{part}\n")
+        with zipfile.ZipFile(folder / "model-store" / "tiny_x4.mar", "w") as archive:
+            archive.write(self.checkpoint(version), "tiny_x4.safetensors")
         return folder
 
     def register(self, storage: Storage, version: str, name: str = "tiny_x4", **more: object) -> ModelVersion:
@@ -234,7 +235,7 @@ def test_a_damaged_record_does_not_hide_the_others(
 def test_a_damaged_pointer_is_told(text: bytes, tmp_path: Path) -> None:
     storage = FileStorage(tmp_path)
     storage.write("models/tiny_x4/serving.json", text)
-    with pytest.raises(StorageError, match=r"serving\.json: damaged"):
+    with pytest.raises(VersionConflict, match=r"serving\.json: damaged.*delete it and promote again"):
         serving_version(storage, "tiny_x4")
 
 
@@ -267,7 +268,12 @@ def test_what_cannot_be_registered_leaves_nothing(shop: Shop, tmp_path: Path) ->
         shop.register(storage, "1", metrics={"psnr": float("nan")})
     with pytest.raises(InvalidOption, match="not JSON compliant"):
         shop.register(storage, "1", features={"light": float("inf")})
-    layout = shop.layout()
+    layout = shop.layout("2")
+    with pytest.raises(VersionConflict, match="holds another checkpoint"):
+        shop.register(storage, "1", layout=layout)
+    (layout / "model-store" / "tiny_x4.mar").write_bytes(b"no zip")
+    with pytest.raises(StorageError, match=r"not an archive of tiny_x4.*write it by serving\.archive"):
+        shop.register(storage, "1", layout=layout)
     (layout / "model-store" / "tiny_x4.mar").unlink()
     with pytest.raises(StorageError, match=r"no model-store/tiny_x4\.mar; expected a folder written by serving"):
         shop.register(storage, "1", layout=layout)
