@@ -23,6 +23,7 @@ from rich.table import Table
 
 from loupe import __version__
 from loupe.backends import Backend, SelfEnsemble, open_backend
+from loupe.cli_registry import registry
 from loupe.errors import Cancelled, LoupeError
 from loupe.files import Job, plan_jobs, read_picture, write_whole
 from loupe.images import decode, encode, losses
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(registry, name="registry")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

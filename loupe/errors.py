@@ -48,6 +48,13 @@ class CheckpointError(LoupeError):
     exit_code = 6
 
 
+class VersionConflict(LoupeError):
+    """A version that is registered already, is damaged, or is not the one that serves."""
+
+    status = 409
+    exit_code = 12
+
+
 class Overloaded(LoupeError):
     """The server is full; ``retry_after`` is in seconds."""
 

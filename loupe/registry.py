@@ -1,14 +1,17 @@
-"""Which models there are: checkpoints in a folder of one's own first, then those that ship with Loupe.
+"""Which models there are: checkpoints in a folder of one's own first, then the versions that were promoted in
+storage (``loupe/versions.py``), then those that ship with Loupe.
 
 for info in list_models(Settings()): print(info.name, info.scale)
 model, info = load_model(find_model("edsr_light_x4", Settings()))
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from loupe.checkpoint import CheckpointInfo, read_info
 from loupe.errors import CheckpointError, InvalidOption, ModelNotFound
+from loupe.promoted import promoted_checkpoints
 from loupe.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -20,14 +23,27 @@ QUALITY = "set5_psnr_y"  # the metric by which the default of a factor is chosen
 def find_models(settings: Settings) -> dict[str, Path]:
     """Name -> checkpoint. One that cannot be read is logged and left out: it must not take the others down."""
     found: dict[str, Path] = {}
-    folders = [settings.models_dir] if settings.models_dir else []
-    for folder in (*folders, WEIGHTS):
-        for path in sorted(folder.glob("*.safetensors")):
+    for name, path in _search(settings):
+        found.setdefault(name, path)
+    return found
+
+
+def _search(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Names and checkpoints; the first of a name is the one that counts."""
+    for place in _places(settings):
+        for path in place:
             try:
-                found.setdefault(read_info(path).name, path)
+                yield read_info(path).name, path
             except CheckpointError as error:
                 logger.warning("left out: %s", error)
-    return found
+
+
+def _places(settings: Settings) -> Iterator[list[Path]]:
+    """Checkpoints by place; none is looked at before its turn, as storage may be far away."""
+    if settings.models_dir:
+        yield sorted(settings.models_dir.glob("*.safetensors"))
+    yield promoted_checkpoints(settings)
+    yield sorted(WEIGHTS.glob("*.safetensors"))
 
 
 def list_models(settings: Settings) -> list[CheckpointInfo]:
@@ -38,11 +54,13 @@ def list_models(settings: Settings) -> list[CheckpointInfo]:
 
 def find_model(name: str, settings: Settings) -> Path:
     """The checkpoint of ``name``. ModelNotFound names those there are."""
-    models = find_models(settings)
-    if name not in models:
-        there = ", ".join(sorted(models)) or "none: train one with `python -m training`, or set LOUPE_MODELS_DIR"
-        raise ModelNotFound(f"model: got {name!r}, expected one of: {there}")
-    return models[name]
+    others = set()
+    for found, path in _search(settings):
+        if found == name:
+            return path
+        others.add(found)
+    there = ", ".join(sorted(others)) or "none: train one with `python -m training`, or set LOUPE_MODELS_DIR"
+    raise ModelNotFound(f"model: got {name!r}, expected one of: {there}")
 
 
 def default_model(infos: list[CheckpointInfo], scale: int | None = None) -> str:

@@ -29,5 +29,8 @@ class Settings(BaseSettings):
         default=None, description="a folder of checkpoints that is searched before those that ship"
     )
     storage: str = Field(default="file://.loupe", description="file:///folder or s3://bucket/prefix")
+    cache_dir: Path = Field(
+        default=Path(".loupe/cache"), description="where promoted models of an s3:// storage are kept between starts"
+    )
     compile: bool = Field(default=False, description="torch.compile the networks: slow to start, quicker on a GPU")
     threads: int = Field(default=0, ge=0, description="CPU threads of a model; 0 means all cores")

@@ -12,6 +12,7 @@ from loupe.checkpoint import describe, save_checkpoint
 from loupe.models.edsr import EDSR, EDSRConfig
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CRDS = SHARED.parent / "crds"
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs ../shared/data, which is not part of the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def crds() -> Path:
+    """Custom resource definitions of several releases of Kubeflow and KServe, which are not part of the project."""
+    if not CRDS.is_dir():
+        pytest.skip("needs ../shared/crds, which is not part of the project")
+    return CRDS
 
 
 @pytest.fixture(scope="session")
