@@ -1,5 +1,6 @@
 """Features from photos through Feast and back: offline, online, and as weights of the sampler."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -8,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from loupe.images import decode
 from loupe.quality import Quality, measure
-from loupe.storage import KeyNotFound
+from loupe.storage import KeyNotFound, open_storage
 from training.features.measuring import PARQUET, measure_manifest, write_features
 from training.features.repository import (
     FeatureError,
@@ -25,7 +25,7 @@ from training.features.repository import (
     read_online,
     write_repository,
 )
-from training.features.sampling import LIMIT, sampling_weights
+from training.features.sampling import LIMIT, read_weights, sampling_weights
 from training.manifest import Manifest, ManifestError, make_manifest
 
 UNKNOWN = "0" * 64
@@ -75,6 +75,11 @@ def test_the_whole_way_through_feast(features: dict[str, Quality], tmp_path: Pat
     assert set(yesterday) == set(hashes[1:3]), "what was measured later was not known"
     assert read_historical(repository, []) == read_online(repository, []) == {}
 
+    weights = read_weights(repository, [*hashes, UNKNOWN])
+    assert weights == sampling_weights(features, [*hashes, UNKNOWN])
+    with pytest.raises(FeatureError, match="none of the 1 pictures"):
+        read_weights(repository, [UNKNOWN])
+
     moved = Path(shutil.move(repository, tmp_path / "moved"))
     assert read_online(moved, hashes) == features, "nothing in the repository says where it lies"
     assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in moved.glob("*.[yp]*"))
@@ -88,15 +93,21 @@ def test_the_parquet_is_the_same_for_the_same_rows(features: dict[str, Quality],
     assert (tmp_path / "a" / PARQUET).read_bytes() == (tmp_path / "b" / PARQUET).read_bytes()
 
 
+def test_the_offline_store_may_be_a_bucket(bucket: str, features: dict[str, Quality], tmp_path: Path) -> None:
+    write_features(features, bucket)
+    repository = write_repository(tmp_path / "repository", FeatureSettings(offline=bucket))
+    assert (repository / PARQUET).read_bytes() == open_storage(bucket).read(PARQUET)
+
+
 def test_settings_choose_the_stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert offline_uri(tmp_path, FeatureSettings()) == f"file://{tmp_path}"
     write_repository(tmp_path, FeatureSettings())
-    assert yaml.safe_load((tmp_path / "feature_store.yaml").read_text())["online_store"]["type"] == "sqlite"
+    assert json.loads((tmp_path / "feature_store.yaml").read_text())["online_store"]["type"] == "sqlite"
     monkeypatch.setenv("LOUPE_FEATURES_REDIS", "cache:6379,password=secret")
     settings = FeatureSettings()
     write_repository(tmp_path, settings)
     written = (tmp_path / "feature_store.yaml").read_text()
-    assert yaml.safe_load(written)["online_store"] == {
+    assert json.loads(written)["online_store"] == {
         "type": "redis",
         "connection_string": "${LOUPE_FEATURES_REDIS}",
     }

@@ -4,14 +4,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from minio import Minio
-from moto.server import ThreadedMotoServer
 from PIL import Image
 from pydantic import ValidationError
 
@@ -136,20 +132,6 @@ def test_entries_are_checked() -> None:
     with pytest.raises(ValidationError, match="sha256"):
         Entry(source="a", path="b", sha256="short", size=1, width=1, height=1, split="train")
     assert Manifest(sources={}, entries=()).version == hashlib.sha256(b"").hexdigest()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("S3_ENDPOINT_URL", f"http://{host}:{port}")
-    for name, value in (("ACCESS_KEY_ID", "somebody"), ("SECRET_ACCESS_KEY", "something"), ("REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    Minio(f"{host}:{port}", "somebody", "something", secure=False, region="us-east-1").make_bucket("pictures")
-    yield "s3://pictures/set"
-    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    server.stop()
 
 
 def test_a_bucket_has_the_version_of_the_folder_that_it_was_filled_from(

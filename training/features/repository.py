@@ -9,12 +9,12 @@ The folder is made from the settings and can be thrown away: what lasts is the o
 line works in it too. Feast takes seconds to import, so only functions that need it do.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -78,8 +78,9 @@ def write_repository(folder: Path, settings: FeatureSettings) -> Path:
         "offline_store": {"type": "dask"},
         "entity_key_serialization_version": 3,
     }
+    # JSON is YAML, and needs nothing installed
     write_whole(folder / "definitions.py", DEFINITIONS.encode())
-    write_whole(folder / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    write_whole(folder / CONFIG, json.dumps(config, indent=1).encode())
     return folder
 
 

@@ -1,6 +1,6 @@
 """Which pictures to cut more crops from: those with texture, by their features.
 
-    weights = sampling_weights(features, [entry.sha256 for entry in pack.entries])
+    weights = read_weights(repository, [entry.sha256 for entry in pack.entries])
     Crops(..., weights=weights)
 
 Off by default. Texture is the variance of the Laplacian without noise's share in it, so a noisy picture of a
@@ -8,15 +8,25 @@ plain wall does not count as one of leaves.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from loupe.quality import Quality
+from training.features.repository import FeatureError, read_historical
 
-# What noise of variance 1 adds to sharpness is the sum of the squares of 0 1 0, 1 -4 1, 0 1 0, which is 20; noise_sigma,
+# Noise of variance 1 adds to sharpness the sum of the squares of 0 1 0, 1 -4 1, 0 1 0, which is 20; noise_sigma, being
 # a lower decile, comes out 5% low: 20 / 0.95^2 = 22.
 NOISE_GAIN = 22.0
 LIMIT = 4.0  # no picture is drawn more than so many times as often, or as seldom, as an average one
+
+
+def read_weights(repository: Path, pictures: Sequence[str]) -> tuple[float, ...]:
+    """``sampling_weights`` by the historical features of a Feast repository. FeatureError if it knows no picture."""
+    features = read_historical(repository, pictures)
+    if not features:
+        raise FeatureError(f"{repository}: got features of none of the {len(pictures)} pictures; measure them first")
+    return sampling_weights(features, pictures)
 
 
 def sampling_weights(
