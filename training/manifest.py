@@ -22,6 +22,7 @@ from loupe.errors import LoupeError, StorageError
 from loupe.files import write_whole
 from loupe.images import FORMATS, decode, format_of
 from loupe.settings import Limits
+from training.archives import SourceError
 from training.sources import download_div2k, list_pictures
 
 FORMAT = 1
@@ -180,6 +181,8 @@ def _describe(source: _Source, path: Path, limits: Limits) -> Entry:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     relative = PurePosixPath(path.absolute().relative_to(source.root)).as_posix()
+    if any("\ud800" <= character <= "\udfff" for character in relative):
+        raise SourceError(f"{relative!a} in {source.root}: the name is not UTF-8; rename the file")
     return Entry(
         source=source.label,
         path=relative,

@@ -14,9 +14,8 @@ from PIL import Image
 from loupe.images import decode
 from loupe.quality import Quality, measure
 from loupe.storage import KeyNotFound, open_storage
-from training.features.measuring import PARQUET, measure_manifest, write_features
+from training.features.measuring import PARQUET, FeatureError, measure_manifest, write_features
 from training.features.repository import (
-    FeatureError,
     FeatureSettings,
     apply,
     materialize,
@@ -91,6 +90,29 @@ def test_the_parquet_is_the_same_for_the_same_rows(features: dict[str, Quality],
         write_features(features, f"file://{tmp_path}/{folder}", measured_at=moment)
     write_features(dict(reversed(features.items())), f"file://{tmp_path}/b", measured_at=moment)
     assert (tmp_path / "a" / PARQUET).read_bytes() == (tmp_path / "b" / PARQUET).read_bytes()
+
+
+@pytest.mark.parametrize("there", [b"", b"no parquet", None])
+def test_a_parquet_of_something_else_is_not_written_over(
+    there: bytes | None, features: dict[str, Quality], tmp_path: Path
+) -> None:
+    if there is None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        parquet.write_table(pa.table({"sha256": [UNKNOWN], "light_mean": [1.0]}), tmp_path / PARQUET)
+    else:
+        (tmp_path / PARQUET).write_bytes(there)
+    before = (tmp_path / PARQUET).read_bytes()
+    with pytest.raises(FeatureError, match="delete it and measure all pictures again"):
+        write_features(features, f"file://{tmp_path}")
+    assert (tmp_path / PARQUET).read_bytes() == before
+
+
+def test_the_repository_may_have_any_name(features: dict[str, Quality], tmp_path: Path) -> None:
+    folder = tmp_path / "50%20 #1? ä"
+    write_features(features, offline_uri(folder, FeatureSettings()))
+    assert (folder / PARQUET).is_file()
 
 
 def test_the_offline_store_may_be_a_bucket(bucket: str, features: dict[str, Quality], tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_what_is_no_picture_is_listed_without_a_size(tmp_path: Path) -> None:
     assert (entry.size, entry.width, entry.height) == (7, 0, 0)
 
 
+def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "p") + b"/\xff.png")).write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"udcff\.png' in .*: the name is not UTF-8"):
+        make_manifest(str(tmp_path / "p"), store=tmp_path)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -30,6 +30,12 @@ TIMESTAMP = "event_timestamp"  # when a row became known: Feast joins only what 
 KEY = "sha256"
 
 
+class FeatureError(LoupeError):
+    """Features that are not there, or are not what this version measures."""
+
+    exit_code = 13
+
+
 def measure_manifest(manifest: Manifest, *, limits: Limits | None = None, quiet: bool = True) -> dict[str, Quality]:
     """Features by SHA-256, decoded on all cores. ManifestError names a picture that cannot be read: inspect first."""
     limits = limits or Limits()
@@ -50,16 +56,22 @@ def measure_manifest(manifest: Manifest, *, limits: Limits | None = None, quiet:
 
 
 def write_features(features: Mapping[str, Quality], uri: str, *, measured_at: datetime | None = None) -> None:
-    """Add rows to the parquet at ``uri``; those of the same pictures are replaced. Raises StorageError."""
+    """Add rows to the parquet at ``uri``, replacing those of the same pictures. Raises StorageError, FeatureError."""
     import pyarrow as pa
     from pyarrow import compute, parquet
 
     storage = open_storage(uri)
     table = _table(features, measured_at or datetime.now(UTC))
     if storage.exists(PARQUET):
-        old = parquet.read_table(io.BytesIO(storage.read(PARQUET)))
+        try:
+            old = parquet.read_table(io.BytesIO(storage.read(PARQUET))).select(table.column_names).cast(table.schema)
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise FeatureError(
+                f"{PARQUET} at {uri}: got {error}, expected the columns {', '.join(table.column_names)}; "
+                "delete it and measure all pictures again"
+            ) from error
         unchanged = compute.invert(compute.is_in(old[KEY], value_set=table[KEY].combine_chunks()))
-        table = pa.concat_tables([old.filter(unchanged).select(table.column_names).cast(table.schema), table])
+        table = pa.concat_tables([old.filter(unchanged), table])
     data = io.BytesIO()
     parquet.write_table(table.sort_by(KEY), data)
     storage.write(PARQUET, data.getvalue(), media_type="application/vnd.apache.parquet")

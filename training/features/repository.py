@@ -14,15 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from loupe.errors import LoupeError
 from loupe.files import write_whole
 from loupe.quality import FEATURES, Quality
 from loupe.storage import FileStorage, open_storage
-from training.features.measuring import KEY, PARQUET, TIMESTAMP
+from training.features.measuring import KEY, PARQUET, TIMESTAMP, FeatureError
 
 if TYPE_CHECKING:
     from feast import Entity, FeatureStore, FeatureView
@@ -37,12 +37,6 @@ picture, picture_quality = define()
 '''
 
 
-class FeatureError(LoupeError):
-    """A feature repository that is not there, or has nothing of what was asked for."""
-
-    exit_code = 13
-
-
 class FeatureSettings(BaseSettings):
     """``LOUPE_FEATURES_OFFLINE=s3://bucket/features``, ``LOUPE_FEATURES_REDIS=host:6379,password=...``."""
 
@@ -54,7 +48,7 @@ class FeatureSettings(BaseSettings):
 
 def offline_uri(folder: Path, settings: FeatureSettings) -> str:
     """Where ``write_features`` should write for this repository."""
-    return settings.offline or f"file://{folder.absolute()}"
+    return settings.offline or f"file://{quote(str(folder.absolute()))}"
 
 
 def write_repository(folder: Path, settings: FeatureSettings) -> Path:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from loupe.quality import Quality
-from training.features.repository import FeatureError, read_historical
+from training.features.measuring import FeatureError
+from training.features.repository import read_historical
 
 # Noise of variance 1 adds to sharpness the sum of the squares of 0 1 0, 1 -4 1, 0 1 0, which is 20; noise_sigma, being
 # a lower decile, comes out 5% low: 20 / 0.95^2 = 22.
