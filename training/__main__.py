@@ -38,6 +38,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"], help="auto: bf16 on a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
     parser.add_argument("--workers", type=int, default=1, help="threads that cut crops ahead of time")
+    parser.add_argument("--features", type=Path, help="a Feast repository: draw textured pictures more often by it")
     parser.add_argument("--license", default="", help="of the data, for the checkpoint and its card")
     parser.add_argument("--data-name", help="what to call the data in the checkpoint (default: --data's last part)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -61,6 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = choose_recipe(options)
         data, valid = prepare_data(options.data, options.valid, recipe.scale, options.store, quiet=options.quiet)
+        weights = None
+        if options.features:
+            from training.features.sampling import read_weights
+
+            weights = read_weights(options.features, [entry.sha256 for entry in data.entries])
         final = train(
             recipe,
             data=data,
@@ -75,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
                 license=options.license,
                 quiet=options.quiet,
             ),
+            weights=weights,
         )
     except (LoupeError, ValueError, FloatingPointError) as error:
         print(f"training: {error}", file=sys.stderr)  # noqa: T201

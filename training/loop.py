@@ -7,6 +7,7 @@ the averaged weights, best by validation and at the end), ``log.jsonl`` and ``te
 """
 
 import copy
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -44,8 +45,19 @@ class Options:
     quiet: bool = False
 
 
-def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Options) -> Path:
-    """Run the recipe to its end and return the final checkpoint. Resumes from ``output/last.safetensors``."""
+def train(
+    recipe: Recipe,
+    *,
+    data: Pack,
+    valid: Pack,
+    output: Path,
+    options: Options,
+    weights: tuple[float, ...] | None = None,
+) -> Path:
+    """Run the recipe to its end and return the final checkpoint. Resumes from ``output/last.safetensors``.
+
+    ``weights``: how often each picture of ``data`` is drawn; a run resumes with the same ones only.
+    """
     output.mkdir(parents=True, exist_ok=True)
     with join(options.device) as process:
         objective = build_objective(recipe)
@@ -53,7 +65,7 @@ def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Opt
         state = _fresh_state(objective, recipe)
         last = output / "last.safetensors"
         if last.exists():
-            restore_state(last, state, repr(recipe))
+            restore_state(last, state, _settings(recipe, weights))
             logger.info("resuming at step %d of %d", state.step, recipe.steps)
         process.barrier()
         if options.compile:
@@ -66,6 +78,7 @@ def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Opt
             seed=recipe.seed,
             rank=process.rank,
             world=process.world,
+            weights=weights,
         )
         _run(recipe, objective, networks, state, crops, valid, output, process, options)
         final = output / "model.safetensors"
@@ -73,6 +86,11 @@ def train(recipe: Recipe, *, data: Pack, valid: Pack, output: Path, options: Opt
             save_checkpoint(final, state.ema, _info(recipe, state.ema, {"valid_psnr_y": state.best}, options))
         process.barrier()
     return final
+
+
+def _settings(recipe: Recipe, weights: tuple[float, ...] | None) -> str:
+    """What a saved state must have been started with to be continued."""
+    return repr(recipe) if weights is None else f"{recipe!r} {hashlib.sha256(repr(weights).encode()).hexdigest()}"
 
 
 def _fresh_state(objective: Objective, recipe: Recipe) -> State:
@@ -128,7 +146,7 @@ def _run(
             if process.is_main and (state.step % recipe.validate_every == 0 or state.step == recipe.steps):
                 _validate_and_keep_best(recipe, state, valid, output, process, log, options)
             if process.is_main and (state.step % recipe.save_every == 0 or state.step == recipe.steps):
-                save_state(output / "last.safetensors", state, repr(recipe))
+                save_state(output / "last.safetensors", state, _settings(recipe, crops.weights))
             clock.ready_for_data()
 
 

@@ -13,6 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from loupe.checkpoint import load_model
+from training.__main__ import main
+from training.features.measuring import measure_manifest, write_features
+from training.features.repository import FeatureSettings, apply, offline_uri, write_repository
+from training.manifest import make_manifest
 
 TRAIN = ["-m", "training", "--recipe", "edsr_fast_x4", "--steps", "40", "--save-every", "5", "--validate-every", "20"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -83,6 +87,20 @@ def test_another_recipes_state_is_not_continued(photos: Path, undisturbed: Path)
     assert done.returncode == 6
     assert "started with other settings" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.feast
+@pytest.mark.filterwarnings("ignore")  # Feast's own and its dependencies'
+def test_pictures_are_drawn_by_their_features(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process: Feast and torch are imported already, and take seconds."""
+    repository = tmp_path / "repository"
+    manifest = make_manifest(str(photos), store=tmp_path / "store")
+    write_features(measure_manifest(manifest), offline_uri(repository, FeatureSettings()))
+    apply(write_repository(repository, FeatureSettings()))
+    options = [*arguments(photos, tmp_path)[2:], "--steps", "5"]
+    assert main([*options, "--features", str(repository)]) == 0
+    assert main(options) == 6
+    assert "started with other settings" in capsys.readouterr().err, "other weights are another run"
 
 
 def test_a_folder_without_pictures_is_said(tmp_path: Path) -> None:

@@ -2,13 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
-from minio import Minio
-from moto.server import ThreadedMotoServer
 
 from loupe.storage import open_storage
 from training.archives import Archive, SourceError
@@ -41,20 +37,6 @@ def test_no_folder_and_no_pictures_are_told(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
     with pytest.raises(SourceError, match=r"No pictures in .*\.jpg"):
         list_pictures(tmp_path)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("S3_ENDPOINT_URL", f"http://{host}:{port}")
-    for name, value in (("ACCESS_KEY_ID", "somebody"), ("SECRET_ACCESS_KEY", "something"), ("REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    Minio(f"{host}:{port}", "somebody", "something", secure=False, region="us-east-1").make_bucket("pictures")
-    yield "s3://pictures/set"
-    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    server.stop()
 
 
 def test_pictures_of_a_bucket_are_downloaded_once(bucket: str, tmp_path: Path) -> None:
