@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,12 +27,14 @@ def examples(kind: str) -> list[str]:
     return ["".join(blocks).replace("\\\n", " ")]
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module", params=["embedded", pytest.param("torchserve", marks=pytest.mark.torchserve)])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    if request.param == "torchserve" and shutil.which("java") is None:
+        pytest.skip("TorchServe needs Java")
     folder = tmp_path_factory.mktemp("readme")
     weights = ROOT / "loupe" / "weights"
     with (
-        run_inference(weights, folder / "inference.log") as inference,
+        run_inference(weights, folder / "inference.log", runtime=request.param) as inference,
         run_page(inference.url, folder / "results", weights, folder / "page.log") as page,
     ):
         yield page.url, inference.url
