@@ -86,7 +86,7 @@ def picture_bytes(width: int, height: int, seed: int, format: str = "PNG") -> by
     return encode(Picture(color=noise.repeat(8, 0).repeat(8, 1)[:height, :width]), format)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, beside which other modules could run none
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     path = chromium()

@@ -52,7 +52,7 @@ def test_v1_gives_the_same_as_v2(server: Server) -> None:
 def test_the_answer_says_who_made_it(server: Server) -> None:
     data = base64.b64decode(server.v2("tiny_x4", PNG).json()["outputs"][0]["data"][0])
     with Image.open(io.BytesIO(data)) as image:
-        assert image.getexif()[0x0131].endswith(" tiny_x4")
+        assert image.getexif()[0x0131].endswith(" tiny_x4 version 7 x4")
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
@@ -197,7 +197,8 @@ def test_a_client_that_goes_away_stops_the_work(server: Server) -> None:
     time.sleep(0.3)  # the tile that was at work
     done = server.metric("loupe_tiles_total", model="slow_x2")
     time.sleep(1.0)
-    assert server.metric("loupe_tiles_total", model="slow_x2") == done < 90
+    tiles = 100 if server.kind == "embedded" else 196  # of 64 pixels, or of 48 on their way to TorchServe
+    assert server.metric("loupe_tiles_total", model="slow_x2") == done < tiles
 
 
 def test_metrics_by_model(server: Server) -> None:
