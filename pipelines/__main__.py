@@ -13,6 +13,7 @@ from pipelines.compiling import write_yaml
 from pipelines.running import local_runner
 
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
+ROOT = Path("runs/pipelines")
 KINDS: dict[str, type] = {"String": str, "Integer": int, "Float": float, "List[String]": str}
 
 
@@ -27,16 +28,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     build.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
     run = commands.add_parser("run", help="run on this machine").add_subparsers(dest="name", required=True)
     for name, pipeline in PIPELINES.items():
-        command = run.add_parser(name, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        command.add_argument("--root", type=Path, default=Path("runs/pipelines"), help="folder of the artifacts")
-        for field, (kind, default) in parameters_of(pipeline).items():
+        command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
+        command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
+        for field, (kind, default, told) in parameters_of(pipeline).items():
             command.add_argument(
                 f"--{field.replace('_', '-')}",
                 type=KINDS[kind],
                 nargs="*" if kind.startswith("List") else None,
                 default=default,
                 required=default is None,
-                help=kind,
+                help=told + ("" if default in (None, "", []) else f" (default: {default})"),
             )
     options = parser.parse_args(arguments)
     if unknown := sorted(set(getattr(options, "names", ())) - set(PIPELINES)):

@@ -5,6 +5,7 @@ write_yaml(prepare_data, Path("prepare_data.yaml"), image="registry/loupe-worker
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -28,13 +29,10 @@ def require_pinned(image: str) -> str:
 def write_yaml(pipeline: Any, path: Path, *, image: str = IMAGE) -> Path:  # kfp is untyped
     """Compile to ``path``, whole or not at all, with every step on ``image``. Raises InvalidOption and StorageError."""
     require_pinned(image)
-    draft = path.with_name(f".{path.stem}.draft.yaml")  # kfp writes files only, and asks for this suffix
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with TemporaryDirectory() as folder:  # kfp writes files only
+        draft = Path(folder) / "draft.yaml"
         Compiler().compile(pipeline, str(draft))
         text = draft.read_text()
-    finally:
-        draft.unlink(missing_ok=True)
     heading = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     documents = [_on_image(document, image) for document in yaml.safe_load_all(text)]
     write_whole(path, (heading + yaml.safe_dump_all(documents, sort_keys=True)).encode())

@@ -25,6 +25,18 @@ def _prepare_data(
     pictures_a_part: int = 200,
     offline: str = "",
 ) -> None:
+    """From raw pictures to shards and features.
+
+    Args:
+        data: a folder, s3://bucket/prefix, or div2k
+        valid: pictures to validate on; without it, one in 33 is held out
+        evaluation: folders of pictures to evaluate on; what looks like one of them is not trained on
+        store: folder of downloads, which all steps see
+        scale: the factor that the shards are for
+        max_dropped: share of unfit pictures above which the run fails
+        pictures_a_part: pictures of one shard
+        offline: storage to which the features are added, such as s3://bucket/features
+    """
     found = ingest(data=data, valid=valid, evaluation=evaluation, store=store)
     found.set_caching_options(False)  # the same address may hold other pictures today
     fit = validate(manifest=found.outputs["manifest"], max_dropped=max_dropped, pictures_a_part=pictures_a_part)
@@ -33,4 +45,4 @@ def _prepare_data(
         prepare(manifest=fit.outputs["kept"], part=part, scale=scale)
 
 
-prepare_data: Any = dsl.pipeline(name="prepare-data", description=__doc__)(_prepare_data)  # kfp is untyped
+prepare_data: Any = dsl.pipeline(name="prepare-data")(_prepare_data)  # kfp is untyped

@@ -61,6 +61,14 @@ def test_what_does_not_fit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "--data" in capsys.readouterr().err
 
 
+def test_help_describes_each_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["run", "prepare_data", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "a folder, s3://bucket/prefix, or div2k" in told
+    assert "share of unfit pictures above which the run fails (default: 0.2)" in told
+
+
 def test_importing_pipelines_loads_neither_torch_nor_feast() -> None:
     code = "import sys, pipelines.catalogue; print([m for m in ('torch', 'feast', 'openvino') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -57,7 +57,9 @@ def test_parts_are_packed_in_a_loop(spec: dict[str, Any]) -> None:
 
 
 def test_the_parameters() -> None:
-    assert parameters_of(prepare_data) == {
+    parameters = parameters_of(prepare_data)
+    assert all(parameter.description for parameter in parameters.values())
+    assert {name: (parameter.kind, parameter.default) for name, parameter in parameters.items()} == {
         "data": ("String", None),
         "valid": ("String", ""),
         "evaluation": ("List[String]", []),
