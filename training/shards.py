@@ -12,7 +12,7 @@ from typing import get_args
 
 from loupe.errors import InvalidOption
 from training.manifest import Entry, Manifest, ManifestError, Split
-from training.pack import pack_pictures
+from training.pack import GRID, pack_pictures
 
 NAME = re.compile(r"(train|valid)-([1-9][0-9]*)-of-([1-9][0-9]*)")
 
@@ -38,6 +38,8 @@ def entries_of(manifest: Manifest, part: str) -> tuple[Entry, ...]:
 
 def pack_part(manifest: Manifest, part: str, folder: Path, *, scale: int) -> Path:
     """Pack one part into ``folder`` and return it. Raises InvalidOption, and ManifestError for an empty part."""
+    if scale < 2 or GRID % scale:
+        raise InvalidOption(f"scale: got {scale}, expected 2 or more that divides {GRID}, such as 2, 3 or 4")
     entries = entries_of(manifest, part)
     if not entries:
         raise ManifestError(f"{part}: got no pictures, expected some of the manifest's {len(manifest.entries)}")

@@ -39,3 +39,9 @@ def test_no_part_of_nothing() -> None:
         plan_parts(manifest_of(train=2), 0)
     with pytest.raises(ManifestError, match=r"valid-1-of-1: got no pictures"):
         pack_part(manifest_of(train=2), "valid-1-of-1", Path("unused"), scale=4)
+
+
+@pytest.mark.parametrize("scale", [-2, 0, 1, 5, 8])
+def test_a_scale_that_packs_cannot_hold_is_refused(scale: int) -> None:
+    with pytest.raises(InvalidOption, match=f"scale: got {scale}, expected"):
+        pack_part(manifest_of(train=2), "train-1-of-1", Path("unused"), scale=scale)
