@@ -1,0 +1,20 @@
+"""Packs one part of a manifest into a shard that training maps into memory."""
+
+from kfp import dsl
+
+from components import component
+
+
+@component
+def prepare(manifest: dsl.Input[dsl.Dataset], shard: dsl.Output[dsl.Dataset], part: str, scale: int = 4) -> int:
+    """Pack the pictures of ``part``, a name that ``validate`` returned, at ``scale``. Returns their number."""
+    from pathlib import Path
+
+    from training.manifest import read_manifest
+    from training.pack import open_pack
+    from training.shards import pack_part
+
+    given = read_manifest(Path(manifest.path))
+    pack = open_pack(pack_part(given, part, Path(shard.path), scale=scale))
+    shard.metadata.update(version=given.version, part=part, scale=scale, pictures=len(pack.entries), pixels=pack.pixels)
+    return len(pack.entries)

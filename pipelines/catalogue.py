@@ -1,0 +1,22 @@
+"""Which pipelines there are, and what each asks for."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pipelines.prepare_data import prepare_data
+
+PIPELINES: Mapping[str, Any] = {"prepare_data": prepare_data}  # kfp is untyped
+
+
+class Parameter(NamedTuple):
+    """``kind`` is kfp's name: String, Integer, Float, List[String]; without a default (None) it must be given."""
+
+    kind: str
+    default: object
+    description: str
+
+
+def parameters_of(pipeline: Any) -> dict[str, Parameter]:
+    """What a run of the pipeline takes, in the order of its signature."""
+    inputs = pipeline.component_spec.inputs
+    return {name: Parameter(field.type, field.default, field.description or "") for name, field in inputs.items()}
