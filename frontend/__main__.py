@@ -7,7 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
-from frontend.server import PortTaken, serve
+from frontend.server import serve
 from frontend.settings import WebSettings
 from loupe.errors import LoupeError
 
@@ -24,9 +24,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals are an ordinary end
     try:
         serve(WebSettings(**given))
-    except PortTaken as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
     except ValidationError as error:
         for one in error.errors():
             print(f"{one['loc'][0]}: got {one['input']!r}: {one['msg']}", file=sys.stderr)  # noqa: T201

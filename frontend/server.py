@@ -1,6 +1,5 @@
 """Running the application: take the port first, so that a taken one is said in one line, then serve."""
 
-import errno
 import socket
 
 import uvicorn
@@ -8,28 +7,7 @@ import uvicorn
 from frontend.app import create_app
 from frontend.guard import MAX_HEADER_BYTES
 from frontend.settings import WebSettings
-
-
-class PortTaken(Exception):
-    """The address cannot be listened on; the message names it and the way out."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises PortTaken, also for a port or an address that is not ours to take."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        taken.bind((host, port))
-        taken.listen(2048)
-    except OSError as error:
-        taken.close()
-        if error.errno == errno.EADDRINUSE:
-            why = f"Port {port} on {host} is taken by another program"
-        else:
-            why = f"Cannot listen on {host}, port {port} ({error.strerror or error})"
-        raise PortTaken(f"{why}. Choose another: make run LOUPE_PORT={port + 1}, or --port {port + 1}") from error
-    return taken
+from loupe.ports import listen
 
 
 def address(taken: socket.socket) -> str:
@@ -50,7 +28,9 @@ class Server(uvicorn.Server):
 
 def serve(settings: WebSettings) -> None:
     """Serve until a signal. Raises PortTaken and StorageError before anything is served."""
-    with listen(settings.web_host, settings.web_port) as taken:
+    port = settings.web_port
+    choose = f"make run LOUPE_PORT={port + 1}, or --port {port + 1}"
+    with listen(settings.web_host, port, purpose="the page", choose=choose) as taken:
         config = uvicorn.Config(
             create_app(settings),
             http="h11",  # the only one of uvicorn's parsers that limits headers

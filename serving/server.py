@@ -27,10 +27,10 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 
 from loupe.errors import CheckpointError
+from loupe.ports import PortTaken, free_port, listen
 from loupe.upscale import Upscaler
 from serving.jobs import Jobs
 from serving.metrics import Metrics
-from serving.ports import PortTaken, free_port, listen
 from serving.predictor import Predictor
 from serving.routes import add_error_handlers, add_routes
 from serving.settings import ServingSettings

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from loupe.errors import LoupeError
+from loupe.ports import free_port
 from serving.archive import write_layout
-from serving.ports import free_port
 from serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -67,8 +67,10 @@ def serve_torchserve(names: Sequence[str], settings: ServingSettings) -> None:
             "TorchServe is not installed; `make run RUNTIME=torchserve` or the extra 'torchserve' does"
         )
     settings = with_free_ports(settings)
-    own = settings.model_copy(update={"http_host": "127.0.0.1", "http_port": settings.predictor_port, "grpc_port": 0})
-    own = own.model_copy(update={"grpc_port": free_port("127.0.0.1", 0, purpose="TorchServe's gRPC", choose="")})
+    grpc_port = free_port("127.0.0.1", 0, purpose="TorchServe's gRPC", choose="")
+    own = settings.model_copy(
+        update={"http_host": "127.0.0.1", "http_port": settings.predictor_port, "grpc_port": grpc_port}
+    )
     url = f"http://127.0.0.1:{settings.predictor_port}"
     with tempfile.TemporaryDirectory(prefix="loupe-torchserve-") as folder:
         write_layout(Path(folder), names, own)

@@ -37,13 +37,13 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
     assert ended.returncode != 0
     assert ended.stderr.count("\n") == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in ended.stderr
+    assert f"port {port} of 127.0.0.1 for the page is taken by another program" in ended.stderr
     assert f"LOUPE_PORT={port + 1}" in ended.stderr
 
 
 def test_other_bad_starts_are_one_line_too() -> None:
     elsewhere = frontend("--host", "192.0.2.1", "--port", "0")
-    assert (elsewhere.returncode, elsewhere.stderr.count("\n")) == (1, 1)
+    assert (elsewhere.returncode, elsewhere.stderr.count("\n")) == (10, 1)
     storage = frontend("--port", "0", "--storage", "ftp://somewhere")
     assert (storage.returncode, storage.stderr.count("\n")) == (9, 1)
     number = frontend("--port", "70000")

@@ -169,7 +169,7 @@ def test_a_taken_port_is_said_in_one_line(environment: dict[str, str]) -> None:
         for option, purpose in (("--port", "HTTP"), ("--grpc-port", "gRPC")):
             ended = run_serving(environment, option, str(port))
             assert ended.returncode == 10
-            assert f"port {port} of 127.0.0.1 for {purpose} cannot be used" in ended.stderr
+            assert f"port {port} of 127.0.0.1 for {purpose} is taken by another program" in ended.stderr
             assert option in ended.stderr
             assert "Traceback" not in ended.stderr
 

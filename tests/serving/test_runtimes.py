@@ -18,8 +18,8 @@ import pytest
 import typer
 
 import serving.__main__
+from loupe.ports import free_port
 from serving.archive import write_layout
-from serving.ports import free_port
 from serving.runtimes import (
     MODELS,
     Manifest,

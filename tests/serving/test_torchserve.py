@@ -119,7 +119,7 @@ def test_a_taken_port_is_said_in_one_line(environment: dict[str, str]) -> None:
         port = str(taken.getsockname()[1])
         ended = run(environment, LOUPE_MANAGEMENT_PORT=port)
     assert ended.returncode == 10
-    assert f"port {port} of 127.0.0.1 for TorchServe's management cannot be used" in ended.stderr
+    assert f"port {port} of 127.0.0.1 for TorchServe's management is taken by another program" in ended.stderr
     assert "LOUPE_MANAGEMENT_PORT" in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -1,5 +1,6 @@
 """Ports taken before anything is loaded, so that one that is not free is said at once and in one line."""
 
+import errno
 import socket
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ class PortTaken(LoupeError):
 
 
 def listen(host: str, port: int, *, purpose: str, choose: str) -> socket.socket:
-    """A bound TCP socket; port 0 takes a free one. Raises PortTaken.
+    """A bound TCP socket; port 0 takes a free one. Raises PortTaken, also for a port that is not ours to take.
 
     ``purpose`` and ``choose`` are for the message: "HTTP", "--port or LOUPE_HTTP_PORT".
     """
@@ -21,12 +22,11 @@ def listen(host: str, port: int, *, purpose: str, choose: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise PortTaken(
-            f"port {port} of {host} for {purpose} cannot be used ({error.strerror}); choose another with {choose}"
-        ) from error
+        why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise PortTaken(f"port {port} of {host} for {purpose} {why}; choose another with {choose}") from error
     return listener
 
 
