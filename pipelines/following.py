@@ -28,6 +28,7 @@ EVENT = re.compile(r"\d\d:\d\d:\d\d\.\d+ - [A-Z]+ - (.*)")
 STARTED = re.compile(r"Executing task '(.+)'")
 ENDED = re.compile(r"Task '(.+)' finished with status (SUCCESS|FAILURE)")
 CACHED = re.compile(r"Task (\S+) cache hit \(key=([0-9a-f]+)\)")
+INDENT = "    "
 JSON = re.compile(r"""\s*(["{}\[\]]|-?\d|true|false|null).*""")
 NOISE = re.compile(r"\[KFP Executor .*|.*Looking for component `.*|.*Loading KFP component .*")
 
@@ -107,7 +108,7 @@ class Follower:
         if event := EVENT.fullmatch(line.strip()):
             self._event(event[1])
         elif step := self._running.get(threading.get_ident()):
-            self._keep(step, line.removeprefix("    "))
+            self._keep(step, line)
 
     def _keep(self, step: Step, line: str) -> None:
         me = threading.get_ident()
@@ -162,6 +163,8 @@ class _Lines(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
+        if text == INDENT and not getattr(self._parts, "text", ""):
+            return len(text)  # kfp's, before each line of a step, and as often as steps run in threads
         *lines, rest = (getattr(self._parts, "text", "") + text).split("\n")
         for line in lines:
             self._take(line)

@@ -1,6 +1,6 @@
 """A local run in one table and one page: its steps, what they made, and their own reports, from kfp's folders.
 
-summary = summarize("train_and_deploy", follower.steps, run=folder, root=Path("runs/pipelines"))
+summary = summarize(pipeline, parameters, follower.steps, run=folder, root=Path("runs/pipelines"))
 console.print(table_of(summary)); write_report(summary, folder / "report.html")
 """
 
@@ -77,7 +77,7 @@ class Summary:
 
 
 def summarize(
-    pipeline: str,
+    pipeline: Any,  # kfp is untyped
     parameters: Mapping[str, object],
     steps: Sequence[Step],
     *,
@@ -86,6 +86,7 @@ def summarize(
     failure: str = "",
 ) -> Summary:
     """The steps with their artifacts, by component in the order in which they began."""
+    spec = pipeline.pipeline_spec
     rows: dict[str, Row] = {}
     for step in steps:
         row = rows.setdefault(step.name, Row(step.name, step.state))
@@ -100,16 +101,17 @@ def summarize(
                 _add_cached(row, json.loads(entry.read_text()))
     for told in sorted(run.rglob("executor_output.json")):
         if row_ := rows.get(told.parent.name):
-            _add_executed(row_, json.loads(told.read_text()))
-    return Summary(pipeline, run, parameters, list(rows.values()), failure)
+            made = spec.components[f"comp-{row_.name}"].output_definitions.artifacts
+            kinds = {name: made[name].artifact_type.schema_title for name in made}
+            _add_executed(row_, json.loads(told.read_text()), kinds)
+    return Summary(spec.pipeline_info.name, run, parameters, list(rows.values()), failure)
 
 
-def _add_executed(row: Row, told: Mapping[str, Any]) -> None:
+def _add_executed(row: Row, told: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
     row.output = str(told.get("parameterValues", {}).get("Output", row.output))
     for name, made in told.get("artifacts", {}).items():
         for artifact in made["artifacts"]:
-            kind = artifact["type"]["schemaTitle"]
-            row.artifacts.append(Artifact(name, kind, Path(artifact["uri"]), artifact.get("metadata", {})))
+            row.artifacts.append(Artifact(name, kinds[name], Path(artifact["uri"]), artifact.get("metadata", {})))
 
 
 def _add_cached(row: Row, outputs: Mapping[str, Any]) -> None:
