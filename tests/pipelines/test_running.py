@@ -1,7 +1,6 @@
 """Runs on this machine: what is told of them, what the cache answers, and the page that is left. Real kfp runs."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,8 @@ def console() -> Console:
 
 
 @pytest.fixture
-def first(tmp_path: Path, console: Console) -> Iterator[Summary]:
-    yield run_here(PIPELINE, {"words": "one two three"}, tmp_path, console=console)
+def first(tmp_path: Path, console: Console) -> Summary:
+    return run_here(PIPELINE, {"words": "one two three"}, tmp_path, console=console)
 
 
 def told(console: Console) -> str:
