@@ -23,6 +23,8 @@ def local_runner(root: Path) -> Iterator[None]:
     with warnings.catch_warnings():
         # kfp takes an image without "python" in its name for one without our packages; this Python has them.
         warnings.filterwarnings("ignore", "You may be attemping to run a task", RuntimeWarning)
+        # Cores and memory are for a cluster.
+        warnings.filterwarnings("ignore", "Task .* have no effect in the current local runner", UserWarning)
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root))
         with _put_back():
             yield
