@@ -46,7 +46,7 @@ def test_a_pinned_image_is_taken(image: str) -> None:
 @pytest.mark.parametrize("image", ["", "a", "a:", "a:latest", "registry:5000/a", "a@sha256:12", "a b:1", "a:latest\n"])
 def test_another_image_is_refused(image: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="expected a tag other than latest, or a digest"):
-        write_yaml(prepare_data, tmp_path / "a.yaml", image=image)
+        write_yaml(prepare_data(), tmp_path / "a.yaml", image=image)
     assert not list(tmp_path.iterdir())
 
 
@@ -57,15 +57,15 @@ def test_what_does_not_fit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
         main(["compile", "nonsense"])
     assert "got nonsense, expected some of prepare_data" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["run", "prepare_data"])
-    assert "--data" in capsys.readouterr().err
+        main(["run", "prepare_data", "--scale", "large"])
+    assert "--scale" in capsys.readouterr().err
 
 
 def test_help_describes_each_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["run", "prepare_data", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "a folder, s3://bucket/prefix, or div2k" in told
+    assert "a folder, s3://bucket/prefix, div2k, or samples" in told
     assert "share of unfit pictures above which the run fails (default: 0.2)" in told
 
 
