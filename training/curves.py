@@ -21,7 +21,7 @@ svg{width:100%;height:auto;display:block}text{fill:var(--soft);font:12px system-
 .dot{fill:var(--line)}
 """
 WIDTH, HEIGHT = 480, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 30, 12, 44
 POINTS = 400  # of a curve; a longer log is averaged, since more could not be seen
 
 
@@ -34,7 +34,7 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    Panel("loss", "Training loss", "mean absolute or squared difference, samples in [0,1]"),
+    Panel("loss", "Training loss", "L1 or L2, samples in [0,1]"),
     Panel("valid_psnr_y", "Validation", "PSNR on luma, dB"),
     Panel("learning_rate", "Learning rate", "of Adam"),
     Panel("images_per_second", "Speed", "images per second"),
@@ -60,8 +60,8 @@ def _figure(panel: Panel, records: Sequence[dict[str, float]], steps: int) -> st
     caption = f"{panel.title} <span>({panel.unit})</span>"
     if not points:
         return f"<figure><figcaption>{caption}</figcaption><p>Not in the log.</p></figure>"
-    last = _told(points[-1][1])
-    return f"<figure><figcaption>{caption} <span>at the end {last}</span></figcaption>{_plot(panel, points, steps)}</figure>"
+    caption += f" <span>at the end {_told(points[-1][1])}</span>"
+    return f"<figure><figcaption>{caption}</figcaption>{_plot(panel, points, steps)}</figure>"
 
 
 def _plot(panel: Panel, points: list[Point], steps: int) -> str:
@@ -97,7 +97,7 @@ def _plot(panel: Panel, points: list[Point], steps: int) -> str:
 def choose_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     """Four to eight round numbers, the first at or below ``low`` and the last at or above ``high``."""
     if high <= low:
-        margin = abs(low) * 0.5 or 1.0
+        margin = abs(low) * 0.05 or 1.0
         low, high = (low, high + 1.0) if whole else (low - margin, high + margin)
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))

@@ -7,19 +7,19 @@ torchrun stops its workers, which are in sessions of their own and could not be 
 """
 
 import os
-import signal
+import re
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
-from loupe.errors import Cancelled, InvalidOption, LoupeError
+from loupe.errors import InvalidOption, LoupeError
+from training.stopping import Stop, catch_stop
 
 TAIL = 20  # lines of output in the error
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Where torchrun begins to tell of a failure, 40 lines that say less than those of the workers before them.
+TORCHRUN = re.compile(r"[WE]\d{4} [\d:.]+ \d+ .*torch/distributed/elastic/")
 
 
 class TrainingFailed(LoupeError):
@@ -33,26 +33,18 @@ def launch_local(arguments: Sequence[str], *, processes: int = 1) -> None:
     if processes < 1:
         raise InvalidOption(f"processes: got {processes}, expected 1 or more")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    child = subprocess.Popen(
-        [*torchrun, "-m", "training", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment(processes),
-        text=True,
-        errors="replace",
-        process_group=0,  # Ctrl-C reaches us alone, and is passed on once
-    )
     last: deque[str] = deque(maxlen=TAIL)
-    with _ended(child), _passed_on(child) as got:
+    over = False
+    command = [*torchrun, "-m", "training", *arguments]
+    with catch_stop() as stop, _running(command, environment(processes), stop) as child:
         assert child.stdout is not None  # noqa: S101  # for mypy
         for line in child.stdout:
-            last.append(line.rstrip())
+            if not (over := over or TORCHRUN.match(line) is not None):
+                last.append(line.rstrip())
             sys.stdout.write(line)
             sys.stdout.flush()
         code = child.wait()
-    if got:
-        raise Cancelled(f"Training was stopped by {signal.Signals(got[0]).name}; started again it resumes")
+    stop.check()
     if code:
         raise TrainingFailed(f"training: got exit code {code}, expected 0. Its last lines:\n" + "\n".join(last))
 
@@ -64,33 +56,26 @@ def environment(processes: int) -> dict[str, str]:
 
 
 @contextmanager
-def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
-    """On the way out, whatever the reason, the child is gone."""
+def _running(command: list[str], env: dict[str, str], stop: Stop) -> Iterator["subprocess.Popen[str]"]:
+    """The child; on the way out, whatever the reason, it is gone."""
+    child = subprocess.Popen(  # noqa: S603  # our own command
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+        text=True,
+        errors="replace",
+        process_group=0,  # Ctrl-C reaches us alone, and is passed on once
+    )
+    stop.act = child.terminate
     try:
-        yield
+        if stop.got:  # between the handler and the child
+            child.terminate()
+        yield child
     finally:
+        if child.stdout:
+            child.stdout.close()  # a child that writes to nobody does not wait
         if child.poll() is None:
             child.terminate()
             child.wait()
-        if child.stdout:
-            child.stdout.close()
-
-
-@contextmanager
-def _passed_on(child: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """Signals to stop go to the child; the list holds those that came. Only a process's main thread gets any."""
-    got: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        got.append(number)
-        child.send_signal(signal.SIGTERM)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield got
-        return
-    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-    try:
-        yield got
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
