@@ -97,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
                 device=options.device,
                 precision=options.precision,
                 compile=options.compile,
+                log_every=max(1, min(Options.log_every, recipe.steps // 20)),
                 workers=options.workers,
                 name=name,
                 mirror=options.mirror,

@@ -7,6 +7,7 @@ server.create(KINDS["TrainJob"], manifest)      # None: there is one of that nam
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kubernetes import client, config
@@ -24,6 +25,7 @@ RULES: Sequence[Mapping[str, list[str]]] = (
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
 )
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 TIMEOUT = (5, 20)  # seconds to connect, and without a byte
 PATIENCE = 300.0  # seconds that an API server may be away, as while it is upgraded
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -48,6 +50,17 @@ def connect() -> Any:
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"No cluster: got neither a pod's ServiceAccount nor a kubeconfig: {error}") from error
     return client.ApiClient()
+
+
+def current_namespace() -> str:
+    """Of this pod, or of the kubeconfig's context; else ``default``."""
+    if POD_NAMESPACE.is_file():
+        return POD_NAMESPACE.read_text().strip()
+    try:
+        _, context = config.list_kube_config_contexts()
+    except (config.ConfigException, OSError):
+        return "default"
+    return str(context["context"].get("namespace", "default"))
 
 
 class Server:
