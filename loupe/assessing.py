@@ -80,7 +80,8 @@ def assess(
         benchmarks={name: tuple(group) for name, group in rows.items()},
         slices=_slices(every),
         robustness={name: mean_of(group) for name, group in runs.conditions.items() if group},
-        robust_side=robust_side if robust_pictures else 0,
+        robust_pictures=robust_pictures,
+        robust_side=robust_side,
         speed=Speed(seconds_per_megapixel=median(runs.speeds), backend=backend.kind, threads=backend.threads),
     )
 

@@ -92,7 +92,8 @@ class Assessment(_Measured):
     benchmarks: dict[str, tuple[PictureRow, ...]] = Field(min_length=1)
     slices: dict[str, Group] = Field(default_factory=dict, description="see loupe/slices.py; none is empty")
     robustness: dict[str, Group] = Field(default_factory=dict, description="see loupe/robustness.py")
-    robust_side: int = Field(default=0, description="high-resolution pixels a side that robustness is measured on")
+    robust_pictures: int = Field(default=0, description="how many robustness was to be measured on, at most")
+    robust_side: int = Field(default=0, description="of their middle, in high-resolution pixels")
     speed: Speed
 
     @property

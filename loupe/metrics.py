@@ -22,8 +22,8 @@ WINDOW = 11  # side of the window of SSIM, so the least that a picture may have 
 
 def luma(rgb: Tensor) -> Tensor:
     """(N,3,H,W) in [0,1] -> (N,1,H,W): BT.601 studio luma divided by 255, so between 16/255 and 235/255."""
-    weights = rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
-    return ((rgb * weights).sum(1, keepdim=True) + 16.0) / 255.0
+    red, green, blue = rgb[:, 0:1], rgb[:, 1:2], rgb[:, 2:3]
+    return (red * 65.481 + green * 128.553 + blue * 24.966 + 16.0) / 255.0
 
 
 def _prepare(picture: Tensor, border: int, channel: Channel) -> Tensor:
