@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import queue
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -162,7 +163,12 @@ def open_backend(spec: str, model: str, settings: Settings) -> Backend:
         return RemoteBackend(spec, model)
     if spec not in ("auto", "torch", "openvino"):
         raise InvalidOption(f"backend: got {spec!r}, expected auto, torch, openvino or http://host:port")
-    network, info = load_model(find_model(model, settings))
+    return open_checkpoint(spec, find_model(model, settings), settings)
+
+
+def open_checkpoint(spec: str, checkpoint: Path, settings: Settings) -> Backend:
+    """A file's model in this process; ``spec`` is auto, torch or openvino. Raises CheckpointError."""
+    network, info = load_model(checkpoint)
     if spec == "openvino" or (spec == "auto" and _prefers_openvino()):
         return OpenVINOBackend(network, info, threads=settings.threads)
     return TorchBackend(network, info, threads=settings.threads, compile=settings.compile)
