@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loupe.backends import Backend, open_checkpoint
+from loupe.backends import Backend, load_backend
 from loupe.registry import find_model
 from loupe.upscale import Upscaler
 from serving.settings import ServingSettings
@@ -85,7 +85,7 @@ def open_local(name: str, settings: ServingSettings) -> Upscaler:
 def open_shared(checkpoint: Path, settings: ServingSettings) -> Upscaler:
     """The same of a file. Raises CheckpointError."""
     most = tiles_at_once(settings)
-    backend = CoalescingBackend(open_checkpoint(settings.backend, checkpoint, settings), most)
+    backend = CoalescingBackend(load_backend(checkpoint, settings, settings.backend), most)
     return Upscaler(backend, tile=settings.tile, batch=most, limits=settings.limits)
 
 
