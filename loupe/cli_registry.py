@@ -31,14 +31,14 @@ Where = Annotated[
 ]
 HEADLINE = 6  # figures in a list
 AsJSON = Annotated[bool, typer.Option("--json", help="For programs.")]
+HEADLINE = 6  # figures in a list
 
 
 @registry.command("list")
 def list_command(
     name: Annotated[str | None, typer.Argument(help="Of this model only.")] = None,
     storage: Where = None,
-    as_json: HEADLINE = 6  # figures in a list
-AsJSON = False,
+    as_json: AsJSON = False,
 ) -> None:
     """List versions, the oldest of each model first."""
     with _opened(storage) as opened:
@@ -68,8 +68,7 @@ def show_command(
     name: Name,
     version: Annotated[str | None, typer.Argument(help="Default: the one that serves, else the newest.")] = None,
     storage: Where = None,
-    as_json: HEADLINE = 6  # figures in a list
-AsJSON = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Show one version: where it comes from, what was measured, its files, and the history of the model."""
     with _opened(storage) as opened:
