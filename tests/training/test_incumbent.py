@@ -126,7 +126,9 @@ def test_what_does_not_belong_together_is_refused(
         judge(good, own, NOTHING, RULES, storage=storage, folders=[str(hostile)])
     with pytest.raises(InvalidOption, match="model: got 'edsr_x4', expected 'custom_x4'"):
         judge(poor, own, NOTHING, RULES, model="edsr_x4", storage=storage, folders=[str(hostile)])
-    with pytest.raises(AssessmentError, match="expected the same pictures used alike"):
+    with pytest.raises(
+        AssessmentError, match="got an assessment on small, expected one on the same pictures of photos"
+    ):
         judge(poor, own, NOTHING, RULES, storage=storage, folders=[str(photos)])
     double = renamed(tiny_models / "tiny_x2.safetensors", tmp_path / "double.safetensors")
     small = assess(double, {"small": find_benchmark(hostile, 2)}, robust_pictures=0)
