@@ -38,7 +38,7 @@ T = TypeVar("T")
 class ClusterError(LoupeError):
     """The API server refuses, or stays away; or a job of that name is another one."""
 
-    exit_code = 14
+    exit_code = 15
 
 
 def connect() -> Any:
