@@ -19,8 +19,11 @@ from loupe.checkpoint import read_info
 from loupe.errors import InvalidOption
 from loupe.storage import open_storage
 from tests.training.kubernetes_server import KubernetesServer, Object
+from training.features.measuring import measure_manifest, write_features
+from training.features.repository import FeatureSettings, apply, offline_uri, write_repository
 from training.job import NAME
 from training.log import read_log
+from training.manifest import make_manifest
 from training.pack import pack_pictures
 from training.step import SCRATCH, Files, Place, Shard, Wanted, figures_of, job_name, run_training, s3_address
 
@@ -133,6 +136,22 @@ def test_a_preempted_job_reaches_what_this_machine_reaches(
     assert kubelet.jobs[0]["metadata"]["namespace"] == "ml", "the kubeconfig's"
     run_training(shards, WANTED, there, runner="trainjob", processes=1, place=place)
     assert len(kubelet.jobs) == 2, "the same run finds its job"
+
+
+@pytest.mark.feast
+@pytest.mark.filterwarnings("ignore")  # Feast's own and its dependencies'
+def test_pictures_of_shards_are_drawn_by_their_features(photos: Path, shards: list[Shard], tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    manifest = make_manifest(str(photos), store=tmp_path / "store")
+    write_features(measure_manifest(manifest), offline_uri(repository, FeatureSettings()))
+    apply(write_repository(repository, FeatureSettings()))
+    made = []
+    for name, features in (("weighted", repository), ("even", None)):
+        made.append(files(tmp_path / name))
+        figures = run_training(shards, Wanted("edsr_fast_x4", "", 2), made[-1], processes=1, features=features)
+        assert figures["steps"] == 2
+    weighted, even = (load_file(each.checkpoint) for each in made)
+    assert any(not torch.equal(tensor, even[key]) for key, tensor in weighted.items()), "other crops were drawn"
 
 
 @pytest.mark.parametrize(
