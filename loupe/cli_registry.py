@@ -29,9 +29,8 @@ Name = Annotated[str, typer.Argument(help="A model's name.", show_default=False)
 Where = Annotated[
     str | None, typer.Option("--storage", help="file://folder or s3://bucket/prefix; default: LOUPE_STORAGE.")
 ]
-HEADLINE = 6  # figures in a list
 AsJSON = Annotated[bool, typer.Option("--json", help="For programs.")]
-HEADLINE = 6  # figures in a list
+HEADLINE = 4  # figures in a list
 
 
 @registry.command("list")
