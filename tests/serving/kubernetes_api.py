@@ -2,7 +2,7 @@
 
 with running_api(crd) as api: Cluster(api.client(), "ml")
 
-A version comes up in four looks, as a real one does: the old status, the new generation that is Ready thanks to old pods
+A version comes up in four looks, as a real one does: the old status, the new generation, Ready thanks to old pods
 (kserve/kserve#4626), a pod that starts, and at last one that is ready beside none of another version.
 """
 
@@ -164,7 +164,7 @@ def running_api(crd: CRD | None = None) -> Iterator[API]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_PATCH = handle_one
+        do_GET = do_PATCH = handle_one  # noqa: N815  # as http.server calls them
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -95,7 +95,7 @@ def registry() -> Iterator[Registry]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = handle_one
+        do_GET = do_POST = handle_one  # noqa: N815  # as http.server calls them
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import threading
 import zipfile
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from loupe.upscale import Upscaler
 from loupe.versions import list_versions
 from serving.packaging import Package, free_version, lineage_of, make_package, read_package
 from serving.publishing import register_package
+from serving.settings import ServingSettings
+from serving.smoke import check
+from serving.torchserve import find_java, running, wait_until_ready, with_free_ports
 from tests.serving.packages import LINEAGE, assessed, packaged
 
 # model_archiver opens its version file on import and leaves closing it to the garbage collector.
@@ -92,6 +97,28 @@ def test_the_archive_serves_these_weights_where_kserve_mounts_them(package: Pack
     properties = (package.folder / "config" / "config.properties").read_text()
     assert "model_store=/mnt/models/model-store\n" in properties
     assert "inference_address=http://0.0.0.0:8080\n" in properties
+
+
+@pytest.mark.torchserve
+def test_torchserve_serves_the_package(package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("TorchServe needs Java")
+    mounted = tmp_path / "mounted"
+    shutil.copytree(package.folder, mounted)
+    properties = mounted / "config" / "config.properties"
+    properties.write_text(properties.read_text().replace("/mnt/models", str(mounted)))
+    names = ("http", "grpc", "predictor", "management", "grpc_management", "metrics")
+    settings = with_free_ports(ServingSettings.model_validate({f"{name}_port": 0 for name in names}))
+    url = f"http://127.0.0.1:{settings.predictor_port}"
+    monkeypatch.setenv("TS_INFERENCE_ADDRESS", url)  # as the ServingRuntime does
+    monkeypatch.setenv("TS_MANAGEMENT_ADDRESS", f"http://127.0.0.1:{settings.management_port}")
+    monkeypatch.setenv("TS_METRICS_ADDRESS", f"http://127.0.0.1:{settings.metrics_port}")
+    monkeypatch.setenv("TS_GRPC_INFERENCE_PORT", str(settings.grpc_port))
+    monkeypatch.setenv("TS_GRPC_MANAGEMENT_PORT", str(settings.grpc_management_port))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with running(find_java(), mounted) as process:
+        assert wait_until_ready(["tiny_x4"], settings, process, threading.Event(), mounted)
+        assert check(package, url, timeout=30, told=print) > 45
 
 
 def test_other_weights_than_the_assessed_ones_are_refused(
