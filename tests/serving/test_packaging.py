@@ -28,8 +28,8 @@ from serving.smoke import check
 from serving.torchserve import find_java, running, wait_until_ready, with_free_ports
 from tests.serving.packages import LINEAGE, assessed, packaged
 
-# model_archiver opens its version file on import and leaves closing it to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*model_archiver:ResourceWarning")
+# model_archiver and ts open their version files on import and leave closing to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*version.txt:ResourceWarning")
 
 
 @pytest.fixture(scope="module")

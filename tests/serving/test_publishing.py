@@ -11,8 +11,10 @@ from loupe.errors import InvalidOption, VersionConflict
 from loupe.storage import FileStorage, Storage, open_storage
 from loupe.versions import promote, read_pointer, show
 from serving.cluster import RULES, Cluster, ClusterError, NotReady, connect
+from serving.model_registry import ModelRegistry, RegistryError
 from serving.packaging import Package
 from serving.publishing import OnCluster, publish, register_package, take_back
+from serving.smoke import SmokeFailed, try_package
 from tests.crds import find_crds
 from tests.serving.kubernetes_api import API, running_api
 from tests.serving.packages import packaged
@@ -231,6 +233,24 @@ def test_wrong_fields_are_said_before_anything_is_done(
 def test_pods_cannot_read_a_folder_of_this_machine(packages: list[Package], api: API, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match=r"expected s3://bucket/prefix, which pods of a cluster can read"):
         publish(packages[0], f"file://{tmp_path}", on=on(api))
+
+
+def test_a_smoke_test_that_fails_applies_the_version_before_again(
+    packages: list[Package], bucket: Storage, api: API
+) -> None:
+    for package in packages:
+        publish(package, URI, on=on(api))
+    with pytest.raises(SmokeFailed, match=r"no answer.*taken back: version 1 serves, and is applied in ml again"):
+        try_package(packages[1], URI, "http://127.0.0.1:9", on=on(api), timeout=0.1)
+    assert current(bucket) == "1"
+    assert api.uris("tiny-x4") == [f"{URI}/models/tiny_x4/1"]
+
+
+def test_a_mirror_that_fails_leaves_all_as_it_was(packages: list[Package], bucket: Storage, api: API) -> None:
+    with pytest.raises(RegistryError):
+        publish(packages[0], URI, on=on(api), mirror=ModelRegistry("http://127.0.0.1:9"))
+    assert api.applied == []
+    assert current(bucket) is None
 
 
 def test_without_a_cluster_at_hand_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
