@@ -45,7 +45,10 @@ def serve(openers: Mapping[str, Callable[[], Upscaler]], settings: ServingSettin
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
     """
-    jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
+    jobs, metrics = (
+        Jobs(running=settings.running, waiting=settings.waiting),
+        Metrics(observe_share=settings.observe_share),
+    )
     server = EmbeddedServer(settings, jobs, metrics)
     server.start([Predictor(name, opener, settings, jobs, metrics) for name, opener in openers.items()])
 
