@@ -8,8 +8,9 @@ from pathlib import Path
 
 from components import IMAGE
 from loupe.errors import LoupeError
-from pipelines.catalogue import PIPELINES, parameters_of
+from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
+from pipelines.placement import Placement
 from pipelines.running import local_runner
 
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -21,13 +22,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; ``run`` takes the pipeline's own parameters. Exits with 2 when it does not fit."""
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")
-    build.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
-    build.add_argument("-o", "--output", type=Path, default=Path("runs/compiled"), help="folder of the YAML files")
+    writing = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")
+    writing.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
+    writing.add_argument("-o", "--output", type=Path, default=Path("runs/compiled"), help="folder of the YAML files")
     image = os.environ.get("LOUPE_WORKER_IMAGE", IMAGE)
-    build.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
+    writing.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
     run = commands.add_parser("run", help="run on this machine").add_subparsers(dest="name", required=True)
-    for name, pipeline in PIPELINES.items():
+    for name in PIPELINES:
+        pipeline = build(name)
         command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
         command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
         for field, (kind, default, told) in parameters_of(pipeline).items():
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options)
     try:
         for name in options.names or PIPELINES:
-            path = write_yaml(PIPELINES[name], options.output / f"{name}.yaml", image=options.image)
+            path = write_yaml(build(name, Placement()), options.output / f"{name}.yaml", image=options.image)
             print(f"{path}: done")  # noqa: T201
     except LoupeError as error:
         print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    pipeline = PIPELINES[options.name]
+    pipeline = build(options.name)
     values = {field: getattr(options, field) for field in parameters_of(pipeline)}
     try:
         with local_runner(options.root):

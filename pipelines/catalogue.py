@@ -1,11 +1,15 @@
-"""Which pipelines there are, and what each asks for."""
+"""Which pipelines there are, and what each asks for.
 
-from collections.abc import Mapping
+build("prepare_data", Placement(secret="loupe-s3"))        # one pipeline, for one cluster
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pipelines.placement import LAPTOP, Placement
 from pipelines.prepare_data import prepare_data
 
-PIPELINES: Mapping[str, Any] = {"prepare_data": prepare_data}  # kfp is untyped
+PIPELINES: Mapping[str, Callable[[Placement], Any]] = {"prepare_data": prepare_data}  # kfp is untyped
 
 
 class Parameter(NamedTuple):
@@ -14,6 +18,11 @@ class Parameter(NamedTuple):
     kind: str
     default: object
     description: str
+
+
+def build(name: str, placement: Placement = LAPTOP) -> Any:
+    """The pipeline of that name; without a placement as a laptop runs it. KeyError when there is none."""
+    return PIPELINES[name](placement)
 
 
 def parameters_of(pipeline: Any) -> dict[str, Parameter]:

@@ -46,7 +46,7 @@ def test_a_pinned_image_is_taken(image: str) -> None:
 @pytest.mark.parametrize("image", ["", "a", "a:", "a:latest", "registry:5000/a", "a@sha256:12", "a b:1", "a:latest\n"])
 def test_another_image_is_refused(image: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="expected a tag other than latest, or a digest"):
-        write_yaml(prepare_data, tmp_path / "a.yaml", image=image)
+        write_yaml(prepare_data(), tmp_path / "a.yaml", image=image)
     assert not list(tmp_path.iterdir())
 
 

@@ -21,7 +21,7 @@ KEPT = "pipelinechannel--validate-kept"
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = write_yaml(prepare_data, tmp_path_factory.mktemp("compiled") / "prepare_data.yaml")
+    path = write_yaml(prepare_data(), tmp_path_factory.mktemp("compiled") / "prepare_data.yaml")
     loaded: dict[str, Any] = yaml.safe_load(path.read_text())
     return loaded
 
@@ -57,7 +57,7 @@ def test_parts_are_packed_in_a_loop(spec: dict[str, Any]) -> None:
 
 
 def test_the_parameters() -> None:
-    parameters = parameters_of(prepare_data)
+    parameters = parameters_of(prepare_data())
     assert all(parameter.description for parameter in parameters.values())
     assert {name: (parameter.kind, parameter.default) for name, parameter in parameters.items()} == {
         "data": ("String", None),
