@@ -71,10 +71,10 @@ class Plan(_Frozen):
     refused: tuple[Failure, ...] = Field(default=(), description="pictures whose names cannot be a result's")
 
     def parts(self, pictures: int) -> list[str]:
-        """Names of parts of at most ``pictures`` each; none when there is nothing to do. Raises InvalidOption."""
+        """Names of parts of at most ``pictures`` each, one at least. Raises InvalidOption."""
         if pictures < 1:
             raise InvalidOption(f"pictures of a part: got {pictures}, expected 1 or more")
-        count = -(-len(self.items) // pictures)
+        count = max(1, -(-len(self.items) // pictures))
         return [f"{number}-of-{count}" for number in range(1, count + 1)]
 
     def of(self, part: str) -> tuple[Item, ...]:

@@ -6,10 +6,14 @@ build("prepare_data", Placement(secret="loupe-s3"))        # one pipeline, for o
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pipelines.batch_upscale import batch_upscale
 from pipelines.placement import LAPTOP, Placement
 from pipelines.prepare_data import prepare_data
 
-PIPELINES: Mapping[str, Callable[[Placement], Any]] = {"prepare_data": prepare_data}  # kfp is untyped
+PIPELINES: Mapping[str, Callable[[Placement], Any]] = {  # kfp is untyped
+    "prepare_data": prepare_data,
+    "batch_upscale": batch_upscale,
+}
 
 
 class Parameter(NamedTuple):
