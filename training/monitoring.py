@@ -136,7 +136,7 @@ def _get(url: httpx.URL, who: str, retries: int) -> bytes:
     for attempt in range(retries + 1):
         try:
             answer = httpx.get(url, timeout=TIMEOUT, trust_env=False)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             failure = (
                 f"{who} does not answer: {str(error) or type(error).__name__}. Check that it runs, and the address."
             )
