@@ -78,7 +78,7 @@ def run(tmp_path: Path, source: Path, *more: str) -> tuple[int, dict[str, Any], 
     """The exit code, the metrics, the failures and the results."""
     root, target = tmp_path / "runs", tmp_path / "out"
     shutil.rmtree(root, ignore_errors=True)
-    arguments = ["--source", str(source), "--target", str(target), "--pictures-a-part", "3", "--format", "JPEG"]
+    arguments = ["--source", str(source), "--target", str(target), "--format", "JPEG"]
     code = main(["run", "batch_upscale", "--root", str(root), *arguments, *more])
     (told,) = root.glob("*/collect-failures/executor_output.json")
     metrics = json.loads(told.read_text())["artifacts"]["metrics"]["artifacts"][0]["metadata"]
@@ -102,8 +102,11 @@ def test_a_whole_run_in_process_and_again(
 
 def test_a_whole_run_at_an_inference_server(watched: Server, source: Path, tmp_path: Path) -> None:
     before = watched.metric("loupe_picture_feature_count", model="tiny_x2")
-    code, metrics, _, results = run(tmp_path, source, "--model", "tiny_x2", "--endpoint", watched.url)
+    code, metrics, _, results = run(
+        tmp_path, source, "--model", "tiny_x2", "--endpoint", watched.url, "--pictures-a-part", "3"
+    )
     assert (code, metrics) == (0, {"made": 4, "skipped": 0, "failed": 1})
+    assert len(list((tmp_path / "runs").glob("*/for-loop-1-iteration-*"))) == 2
     assert decode(results[0].read_bytes()).width == 2 * 512
     assert watched.metric("loupe_picture_feature_count", model="tiny_x2") == before  # tiles, and no picture of a person
 

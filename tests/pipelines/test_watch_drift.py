@@ -73,7 +73,7 @@ def run(root: Path, model: str, watched: Server, versions: str, photos: Path, **
             storage=versions,
             data=str(photos),
             store=str(root / "store"),
-            **{"min_pictures": 40, "pictures_a_part": 2, **more},
+            **{"min_pictures": 40, **more},
         )
     (made,) = (folder for folder in root.iterdir() if (folder / "drift").is_dir())
     return made
@@ -90,7 +90,7 @@ def test_dark_pictures_start_the_nested_pipeline(watched: Server, versions: str,
     assert "light_mean" in (made / "drift" / "report").read_text().splitlines()[2]
     assert (made / "drift" / "page").read_text().count("<svg") == 8
     assert (made / "validate" / "kept").is_file()
-    assert len(list(made.glob("for-loop-1-iteration-*/prepare/shard/pack.json"))) == 3
+    assert len(list(made.glob("for-loop-1-iteration-*/prepare/shard/pack.json"))) == 2
 
 
 def test_pictures_of_the_training_start_nothing(watched: Server, versions: str, photos: Path, tmp_path: Path) -> None:
