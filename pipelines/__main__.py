@@ -2,18 +2,20 @@
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
+
+from rich.console import Console
 
 from components import IMAGE
 from loupe.errors import LoupeError
 from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
+from pipelines.fingerprint import fingerprint_of
 from pipelines.placement import Placement
-from pipelines.running import local_runner
+from pipelines.running import REPORT, run_here
+from pipelines.summary import table_of
 
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
 ROOT = Path("runs/pipelines")
 KINDS: dict[str, type] = {"String": str, "Integer": int, "Float": float, "List[String]": str}
 
@@ -32,13 +34,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         pipeline = build(name)
         command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
         command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
+        command.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
         for field, (kind, default, told) in parameters_of(pipeline).items():
             command.add_argument(
                 f"--{field.replace('_', '-')}",
                 type=KINDS[kind],
                 nargs="*" if kind.startswith("List") else None,
                 default=default,
-                required=default is None,
+                required=default is None and field != "fingerprint",
                 help=told + ("" if default in (None, "", []) else f" (default: {default})"),
             )
     options = parser.parse_args(arguments)
@@ -65,14 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     pipeline = build(options.name)
     values = {field: getattr(options, field) for field in parameters_of(pipeline)}
+    console = Console(highlight=False)
     try:
-        with local_runner(options.root):
-            pipeline(**values)
-    except RuntimeError as error:  # kfp's word for a failed step, which has said why
-        print(f"pipelines: {COLOUR.sub('', str(error))}", file=sys.stderr)  # noqa: T201
-        return 1
-    print(f"{options.root}: done")  # noqa: T201
-    return 0
+        if "fingerprint" in values and not values["fingerprint"]:
+            values["fingerprint"] = fingerprint_of(values["data"], values["valid"], *values["evaluation"])
+    except LoupeError as error:
+        print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    summary = run_here(pipeline, values, options.root, cache=not options.no_cache, console=console)
+    console.print(table_of(summary))
+    if summary.failed:
+        print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
+    console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
+    return 1 if summary.failed else 0
 
 
 if __name__ == "__main__":
