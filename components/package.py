@@ -9,7 +9,7 @@ from components import component
 def package(
     checkpoint: dsl.Input[dsl.Model],
     assessment: dsl.Input[dsl.Artifact],
-    shards: dsl.Input[list[dsl.Dataset]],
+    reference: dsl.Input[dsl.Artifact],
     package: dsl.Output[dsl.Artifact],
     storage: str = "",
     run: str = "",
@@ -19,22 +19,22 @@ def package(
     from pathlib import Path
 
     from loupe.assessment import read_assessment
+    from loupe.records import Lineage
     from loupe.settings import Settings
     from loupe.storage import open_storage
-    from serving.packaging import free_version, lineage_of, make_package
-    from training.example import example_picture
-    from training.reference import reference_distribution
+    from serving.packaging import free_version, make_package
+    from training.reference import read_reference
 
     assessed = read_assessment(Path(assessment.path))
-    folders = {Path(shard.path): str(shard.metadata["part"]) for shard in shards}
+    features, picture = read_reference(Path(reference.path))
     made = make_package(
         Path(package.path),
         Path(checkpoint.path),
         assessed,
         version=free_version(open_storage(storage or Settings().storage), assessed.model),
-        features=reference_distribution([*folders], scale=assessed.scale),
-        lineage=lineage_of((shard.metadata["version"] for shard in shards), run=run, recipe=recipe),
-        picture=example_picture(folders, scale=assessed.scale),
+        features=features,
+        lineage=Lineage(data=reference.metadata["version"], run=run, recipe=recipe),
+        picture=picture,
     )
     package.metadata.update(model=made.info.name, version=made.info.version)
     return made.info.version

@@ -1,9 +1,12 @@
 """``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine."""
 
 import argparse
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -17,7 +20,13 @@ from pipelines.running import REPORT, run_here
 from pipelines.summary import table_of
 
 ROOT = Path("runs/pipelines")
-KINDS: dict[str, type] = {"String": str, "Integer": int, "Float": float, "List[String]": str}
+KINDS: dict[str, Callable[[str], object]] = {
+    "String": str,
+    "Integer": int,
+    "Float": float,
+    "List": str,
+    "Dict": json.loads,
+}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,19 +44,29 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
         command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
         command.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
-        for field, (kind, default, told) in parameters_of(pipeline).items():
-            command.add_argument(
-                f"--{field.replace('_', '-')}",
-                type=KINDS[kind],
-                nargs="*" if kind.startswith("List") else None,
-                default=default,
-                required=default is None and field != "fingerprint",
-                help=told + ("" if default in (None, "", []) else f" (default: {default})"),
-            )
+        _add_parameters(command, pipeline)
     options = parser.parse_args(arguments)
     if unknown := sorted(set(getattr(options, "names", ())) - set(PIPELINES)):
         parser.error(f"got {', '.join(unknown)}, expected some of {', '.join(PIPELINES)}")
     return options
+
+
+def _add_parameters(command: argparse.ArgumentParser, pipeline: Any) -> None:  # kfp is untyped
+    """Each of the pipeline's own as an option; a dictionary is given as JSON."""
+    for field, (kind, default, told) in parameters_of(pipeline).items():
+        option = f"--{field.replace('_', '-')}"
+        text = told + ("" if default in (None, "", [], {}, False) else f" (default: {default})")
+        if kind == "Boolean":
+            command.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=text)
+            continue
+        command.add_argument(
+            option,
+            type=KINDS[kind.partition("[")[0]],
+            nargs="*" if kind.startswith("List") else None,
+            default=default,
+            required=default is None and field != "fingerprint",
+            help=text + (", as JSON" if kind.startswith("Dict") else ""),
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

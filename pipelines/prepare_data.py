@@ -17,11 +17,11 @@ PARALLEL = 4  # parts packed at the same time
 
 
 class Prepared(NamedTuple):
-    """What the steps after these take: a manifest, a Feast repository, and the shards of all parts."""
+    """What the steps after these take: a manifest, a Feast repository, and of each part a shard, to be Collected."""
 
     manifest: Any
     repository: Any
-    shards: Any
+    shard: Any
 
 
 def prepare_data(placement: Placement = LAPTOP) -> Any:  # kfp is untyped
@@ -80,4 +80,4 @@ def prepare_steps(
     measured = placement.place(features(manifest=fit.outputs["kept"], offline=offline), cpu="2", memory="4Gi")
     with dsl.ParallelFor(fit.outputs["Output"], parallelism=PARALLEL) as part:
         packed = placement.place(prepare(manifest=fit.outputs["kept"], part=part, **packing), memory="4Gi")
-    return Prepared(fit.outputs["kept"], measured.outputs["repository"], dsl.Collected(packed.outputs["shard"]))
+    return Prepared(fit.outputs["kept"], measured.outputs["repository"], packed.outputs["shard"])

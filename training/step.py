@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,10 @@ class Shard(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What to train: a recipe, under the name ``model`` (empty: the recipe's), for ``steps`` (0: the recipe's)."""
+    """What to train: a recipe, under the name ``model``, for ``steps`` (0: the recipe's).
+
+    Without a name it is the recipe's with ``_custom``: the model of the recipe's own name ships.
+    """
 
     recipe: str
     model: str = ""
@@ -76,7 +78,8 @@ class Place:
     storage: str = ""
     """Of the mirror; empty: LOUPE_STORAGE."""
     run: str = ""
-    """Id of the pipeline's run: a step that is tried again finds its job by it."""
+    """Tells jobs apart that train the same on the same shards; empty: they are one, as a step that is tried again is.
+    The id of the pipeline's run would keep kfp from answering from its cache."""
 
 
 def run_training(
@@ -95,7 +98,7 @@ def run_training(
     """
     if runner not in RUNNERS:
         raise InvalidOption(f"runner: got {runner!r}, expected one of {', '.join(RUNNERS)}")
-    name = checked_name(wanted.model or wanted.recipe)
+    name = checked_name(wanted.model or f"{wanted.recipe}_custom")
     arguments = _arguments(wanted, name, shards)
     began = time.monotonic()
     if runner == "local":
@@ -158,9 +161,9 @@ def s3_address(uri: str) -> str:
 
 
 def job_name(model: str, run: str) -> str:
-    """A DNS name of at most 41 characters, the same for the same run; another each time without one."""
+    """A DNS name of at most 41 characters, the same for the same run."""
     readable = re.sub("[^a-z0-9]+", "-", model)[:24].strip("-")
-    return f"loupe-{readable}-{hashlib.sha256(f'{model} {run or uuid.uuid4()}'.encode()).hexdigest()[:10]}"
+    return f"loupe-{readable}-{hashlib.sha256(f'{model} {run}'.encode()).hexdigest()[:10]}"
 
 
 def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, place: Place) -> Storage:
@@ -168,7 +171,7 @@ def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, pl
     from training.api_server import current_namespace  # the kubernetes client takes a second to import
     from training.cluster import run_job
 
-    job = job_name(name, place.run)
+    job = job_name(name, " ".join([place.run, *arguments, str(place.nodes), str(place.gpus or processes)]))
     storage = place.storage or Settings().storage
     if not storage.startswith("s3://"):
         raise InvalidOption(f"storage: got {storage}, expected s3://bucket/prefix, which pods can write to")

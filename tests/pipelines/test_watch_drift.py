@@ -7,21 +7,19 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.catalogue import parameters_of
+from pipelines.catalogue import build, parameters_of
 from pipelines.compiling import write_yaml
 from pipelines.placement import LAPTOP, Placement
 from pipelines.prepare_data import prepare_data
 from pipelines.running import local_runner
+from pipelines.train_and_deploy import train_and_deploy
 from pipelines.watch_drift import OWN, watch_drift
 from tests.serving.servers import Server
-
-# The pipeline that it starts in life is that of the training; any is nested in the same way.
-NESTED = prepare_data
 
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    pipeline = watch_drift(NESTED, Placement(secret="loupe-s3"))
+    pipeline = watch_drift(train_and_deploy, Placement(secret="loupe-s3"))
     path = write_yaml(pipeline, tmp_path_factory.mktemp("compiled") / "watch_drift.yaml")
     return list(yaml.safe_load_all(path.read_text()))
 
@@ -44,33 +42,36 @@ def test_the_parameters_are_passed_on(documents: list[dict[str, Any]]) -> None:
         name: given["componentInputParameter"].removeprefix("pipelinechannel--")
         for name, given in nested["inputs"]["parameters"].items()
     }
-    assert passed == {name: name for name in parameters_of(NESTED())}
+    assert passed == {name: name for name in parameters_of(train_and_deploy())}
     watched = spec["root"]["dag"]["tasks"]["drift"]["inputs"]["parameters"]
     assert {name: given["componentInputParameter"] for name, given in watched.items()} == {name: name for name in OWN}
 
 
 def test_the_nested_steps_are_placed_too(documents: list[dict[str, Any]]) -> None:
     executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert {"exec-drift", "exec-ingest", "exec-prepare"} <= executors.keys()
+    assert {"exec-drift", "exec-train", "exec-publish"} <= executors.keys()
     assert all("secretAsEnv" in executor for executor in executors.values())
 
 
 def test_the_parameters_are_its_own_and_the_nested_ones() -> None:
-    found, nested = parameters_of(watch_drift(NESTED)), parameters_of(NESTED())
+    found, nested = parameters_of(build("watch_drift")), parameters_of(train_and_deploy())
     assert set(found) == set(OWN) | set(nested)
     assert all(parameter.description for parameter in found.values())
-    assert {name: found[name] for name in nested} == nested
-    assert [name for name, parameter in found.items() if parameter.default is None] == ["model", "data"]
+    alone = nested.keys() - OWN.keys()
+    assert {name: found[name] for name in alone} == {name: nested[name] for name in alone}
+    assert [name for name, parameter in found.items() if parameter.default is None] == ["model", "fingerprint"]
     assert found["servers"].kind == "List[String]"
     assert (found["window"].default, found["psi"].default, found["min_pictures"].default) == ("7d", 0.25, 100)
 
 
 def run(root: Path, model: str, watched: Server, versions: str, photos: Path, **more: object) -> Path:
+    """With the shorter pipeline of the data in the place of that of the training: it is nested in the same way."""
     with local_runner(root):
-        watch_drift(NESTED, LAPTOP)(
+        watch_drift(prepare_data, LAPTOP)(
             model=model,
             servers=[watched.url],
             storage=versions,
+            fingerprint="of this test",
             data=str(photos),
             store=str(root / "store"),
             **{"min_pictures": 40, **more},
