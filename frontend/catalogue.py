@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from frontend.settings import WebSettings
 from loupe.checkpoint import CheckpointInfo
 from loupe.errors import ModelNotFound
-from loupe.open_inference import Answer, Parameters, endpoint, request_body
+from loupe.open_inference import TILE_HEADER, Answer, Parameters, endpoint, request_body
 from loupe.registry import default_model, list_models
 
 FRESH_SECONDS = 3.0  # how long an answer about readiness is believed
@@ -75,7 +75,7 @@ class Catalogue:
     async def _ask(self, name: str, before: Parameters | None) -> Parameters | None:
         url, _ = endpoint(self._settings.inference_url, name)
         try:
-            answer = await self._client.post(url, content=_QUESTION)
+            answer = await self._client.post(url, content=_QUESTION, headers={TILE_HEADER: "1"})
         except httpx.TransportError:
             return None
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:

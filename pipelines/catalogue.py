@@ -4,14 +4,20 @@ build("prepare_data", Placement(secret="loupe-s3"))        # one pipeline, for o
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
+from pipelines.batch_upscale import batch_upscale
 from pipelines.placement import LAPTOP, Placement
 from pipelines.prepare_data import prepare_data
 from pipelines.train_and_deploy import train_and_deploy
+from pipelines.watch_drift import watch_drift
 
 PIPELINES: Mapping[str, Callable[[Placement], Any]] = {  # kfp is untyped
-    function.__name__: function for function in (train_and_deploy, prepare_data)
+    "train_and_deploy": train_and_deploy,
+    "prepare_data": prepare_data,
+    "batch_upscale": batch_upscale,
+    "watch_drift": partial(watch_drift, train_and_deploy),
 }
 
 

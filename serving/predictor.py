@@ -9,12 +9,14 @@ Not ready until ``load()`` has returned. With a Remote backend the same class is
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import kserve
 import numpy as np
 from kserve import InferRequest, InferResponse
 
 from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
+from loupe.open_inference import TILE_HEADER
 from loupe.upscale import Upscaler
 from serving.contract import Answer, Request, build_answer
 from serving.enlarge import Enlarger, Outcome
@@ -93,18 +95,19 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
     async def predict(
         self,
         payload: Request | InferRequest,
-        headers: dict[str, str] | None = None,  # noqa: ARG002  # KServe's signature
-        response_headers: dict[str, str] | None = None,  # noqa: ARG002
+        headers: dict[str, str] | None = None,
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002  # KServe's signature
     ) -> Answer | InferResponse:
         """From ``serving/routes.py`` a Request; from KServe's gRPC servicer its InferRequest.
 
         Raises LoupeError for the first, GrpcException for the second.
         """
+        whole = TILE_HEADER not in (headers or {})
         if isinstance(payload, Request):
-            return await self._answer(payload)
+            return await self._answer(payload, whole)
         start, status = time.perf_counter(), Cancelled.status
         try:
-            response = await self._answer_grpc(payload)
+            response = await self._answer_grpc(payload, whole)
             status = 200
         except LoupeError as error:
             status = error.status
@@ -113,26 +116,31 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
             self._metrics.count_request(self.name, status, time.perf_counter() - start)
         return response
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, whole: bool) -> Answer:
         enlarger = self._loaded()
 
         def work(cancelled: Callable[[], bool]) -> Answer:
-            return build_answer(request, self._enlarge(enlarger, request, cancelled).results, enlarger.card)
+            return build_answer(request, self._enlarge(enlarger, request, cancelled, whole).results, enlarger.card)
 
         with self._metrics.in_flight.labels(self.name).track_inprogress():
             return await self._jobs.run(work)
 
-    async def _answer_grpc(self, message: InferRequest) -> InferResponse:
+    async def _answer_grpc(self, message: InferRequest, whole: bool) -> InferResponse:
         enlarger = self._loaded()
         request = read_grpc(message, max_items=self.settings.max_items)
         with self._metrics.in_flight.labels(self.name).track_inprogress():
-            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled))
+            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled, whole))
         if len(outcome.results) == 1 and isinstance(outcome.results[0], LoupeError):
             raise outcome.results[0]
         return write_grpc(request, outcome.results, enlarger.card)
 
-    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool]) -> Outcome:
-        outcome = enlarger.run(request, cancelled=cancelled, on_tiles=self._metrics.tiles.labels(self.name).inc)
+    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool], whole: bool) -> Outcome:
+        outcome = enlarger.run(
+            request,
+            cancelled=cancelled,
+            on_tiles=self._metrics.tiles.labels(self.name).inc,
+            on_picture=partial(self._metrics.observer.offer, self.name) if whole else None,
+        )
         self._metrics.count_pixels(self.name, outcome)
         return outcome
 

@@ -50,7 +50,8 @@ def serve(
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
     """
-    jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
+    jobs = Jobs(running=settings.running, waiting=settings.waiting)
+    metrics = Metrics(observe_share=settings.observe_share)
 
     def make(name: str, opener: Callable[[], Upscaler]) -> Predictor:
         return Predictor(name, opener, settings, jobs, metrics)
