@@ -92,7 +92,7 @@ def promote(
     version: Annotated[str, typer.Argument(help="The version that is to serve.", show_default=False)],
     storage: Where = None,
 ) -> None:
-    """Let a version serve; servers take it when they start next."""
+    """Let a version serve; embedded servers that run take it within seconds, TorchServe at its next start."""
     with _opened(storage) as opened:
         pointer = promote_version(opened, name, version)
         after = f", after {pointer.before[-1]}" if pointer.before else ""

@@ -17,12 +17,13 @@ from torch import Tensor
 from loupe.degrade import quantize
 
 Channel = Literal["y", "rgb"]
+WINDOW = 11  # side of the window of SSIM, so the least that a picture may have inside its border
 
 
 def luma(rgb: Tensor) -> Tensor:
     """(N,3,H,W) in [0,1] -> (N,1,H,W): BT.601 studio luma divided by 255, so between 16/255 and 235/255."""
-    weights = rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
-    return ((rgb * weights).sum(1, keepdim=True) + 16.0) / 255.0
+    red, green, blue = rgb[:, 0:1], rgb[:, 1:2], rgb[:, 2:3]
+    return (red * 65.481 + green * 128.553 + blue * 24.966 + 16.0) / 255.0
 
 
 def _prepare(picture: Tensor, border: int, channel: Channel) -> Tensor:
@@ -49,7 +50,7 @@ def psnr(sr: Tensor, hr: Tensor, *, border: int, channel: Channel = "y") -> Tens
     return 10 * torch.log10(255.0**2 / mse)
 
 
-def gaussian_window(size: int = 11, sigma: float = 1.5) -> Tensor:
+def gaussian_window(size: int = WINDOW, sigma: float = 1.5) -> Tensor:
     """(size,) float64 weights that sum to one: the window of Wang et al. 2004."""
     x = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     window = torch.exp(-(x**2) / (2 * sigma**2))
@@ -63,13 +64,13 @@ def ssim(sr: Tensor, hr: Tensor, *, border: int, channel: Channel = "y") -> Tens
     """
     _check(sr, hr, border)
     x, y = _prepare(sr, border, channel), _prepare(hr, border, channel)
-    if min(x.shape[-2:]) < 11:
-        raise ValueError(f"size: got {min(x.shape[-2:])} pixels inside the border, expected at least 11")
+    if min(x.shape[-2:]) < WINDOW:
+        raise ValueError(f"size: got {min(x.shape[-2:])} pixels inside the border, expected at least {WINDOW}")
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     channels = x.shape[1]
     window = gaussian_window().to(x.device)
-    column = window.view(1, 1, 11, 1).expand(channels, 1, 11, 1)
-    row = window.view(1, 1, 1, 11).expand(channels, 1, 1, 11)
+    column = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
+    row = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
 
     def blur(picture: Tensor) -> Tensor:
         return F.conv2d(F.conv2d(picture, column, groups=channels), row, groups=channels)

@@ -5,22 +5,23 @@
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+
 from loupe.errors import LoupeError
 from pipelines.arguments import parse, placement_of, server_of, timing_of, values_of
 from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
-from pipelines.running import local_runner
+from pipelines.fingerprint import fingerprint_of
+from pipelines.running import REPORT, run_here
 from pipelines.scheduling import describe, schedule, schedules, unschedule
 from pipelines.server import connected
 from pipelines.submitting import Uploaded, follow, start, upload
-
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
+from pipelines.summary import table_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,14 +45,19 @@ def _compile(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     pipeline = build(options.name)
     values = {field: getattr(options, field) for field in parameters_of(pipeline)}
+    console = Console(highlight=False)
     try:
-        with local_runner(options.root):
-            pipeline(**values)
-    except RuntimeError as error:  # kfp's word for a failed step, which has said why
-        print(f"pipelines: {COLOUR.sub('', str(error))}", file=sys.stderr)  # noqa: T201
-        return 1
-    print(f"{options.root}: done")  # noqa: T201
-    return 0
+        if "fingerprint" in values and not values["fingerprint"]:
+            values["fingerprint"] = fingerprint_of(values["data"], values["valid"], *values["evaluation"])
+    except LoupeError as error:
+        print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    summary = run_here(pipeline, values, options.root, cache=not options.no_cache, console=console)
+    console.print(table_of(summary))
+    if summary.failed:
+        print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
+    console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
+    return 1 if summary.failed else 0
 
 
 def _submit(options: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """The command line of ``python -m pipelines``: compile, run, submit, schedule."""
 
 import argparse
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from pipelines.scheduling import SCHEDULED, Timing
 from pipelines.server import TOKEN, Server, read_token
 
 ROOT = Path("runs/pipelines")
-KINDS: dict[str, type] = {"String": str, "Integer": int, "Float": float, "List[String]": str}
+KINDS: dict[str, Callable[[str], object]] = {
+    "String": str,
+    "Integer": int,
+    "Float": float,
+    "List": str,
+    "Dict": json.loads,
+}
 FINGERPRINT = "fingerprint"  # a pipeline's parameter: what the data are now
 DESCRIPTION = "Pipelines: YAML for a cluster, a run on this machine, runs and schedules on a Kubeflow Pipelines server."
 
@@ -37,6 +44,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         described = {"help": pipeline.description, "description": pipeline.description}
         command = run.add_parser(name, **described)
         command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
+        command.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
         _add_parameters(command, pipeline)
         _add_submitting(command := submit.add_parser(name, **described))
         _add_parameters(command, pipeline, remote=True)
@@ -97,9 +105,8 @@ def values_of(options: argparse.Namespace, pipeline: Any) -> dict[str, object]:
     """
     parameters = parameters_of(pipeline)
     given = {name: value for name in parameters if (value := getattr(options, _destination(name))) is not None}
-    if missing := [
-        f"--{_flag(name)}" for name, known in parameters.items() if known.default is None and name not in given
-    ]:
+    needed = [name for name, known in parameters.items() if known.default is None and name != FINGERPRINT]
+    if missing := [f"--{_flag(name)}" for name in needed if name not in given]:
         raise InvalidOption(f"{options.name}: got no {', '.join(missing)}, expected values")
     if FINGERPRINT in parameters and not given.get(FINGERPRINT):
         given[FINGERPRINT] = SCHEDULED if options.command == "schedule" else f"{datetime.now(UTC):%Y%m%d%H%M%S}"
@@ -109,21 +116,27 @@ def values_of(options: argparse.Namespace, pipeline: Any) -> dict[str, object]:
 def _add_parameters(
     command: argparse.ArgumentParser, pipeline: Any, *, remote: bool = False, required: bool = True
 ) -> None:
-    """The pipeline's own; on a server without defaults, which are those of the compiled YAML.
+    """The pipeline's own, a dictionary as JSON; on a server without defaults, which are those of the compiled YAML.
 
     One that is called like an option of ours, such as ``namespace``, gets the name ``--pipeline-namespace``.
     """
     group = command.add_argument_group("the pipeline's parameters") if remote else command
     for field, (kind, default, told) in parameters_of(pipeline).items():
         taken = remote and f"--{_flag(field)}" in command._option_string_actions
+        option = f"--{'pipeline-' * taken}{_flag(field)}"
+        name, value = (_destination(field), None) if remote else (field, default)
+        text = told + ("" if default in (None, "", [], {}, False) else f" (default: {default})")
+        if kind == "Boolean":
+            group.add_argument(option, dest=name, action=argparse.BooleanOptionalAction, default=value, help=text)
+            continue
         group.add_argument(
-            f"--{'pipeline-' * taken}{_flag(field)}",
-            dest=_destination(field) if remote else field,
-            type=KINDS[kind],
+            option,
+            dest=name,
+            type=KINDS[kind.partition("[")[0]],
             nargs="*" if kind.startswith("List") else None,
-            default=None if remote else default,
-            required=required and default is None,
-            help=told + ("" if default in (None, "", []) else f" (default: {default})"),
+            default=value,
+            required=required and default is None and field != FINGERPRINT,
+            help=text + (", as JSON" if kind.startswith("Dict") else ""),
         )
 
 

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 from pipelines.placement import LAPTOP, Placement
 from pipelines.prepare_data import prepare_data
+from pipelines.train_and_deploy import train_and_deploy
 
-PIPELINES: Mapping[str, Callable[[Placement], Any]] = {"prepare_data": prepare_data}  # kfp is untyped
+PIPELINES: Mapping[str, Callable[[Placement], Any]] = {  # kfp is untyped
+    function.__name__: function for function in (train_and_deploy, prepare_data)
+}
 
 
 class Parameter(NamedTuple):

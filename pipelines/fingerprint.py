@@ -25,7 +25,7 @@ def fingerprint_of(*places: str) -> str:
     root = Path(loupe.__file__).parents[1]
     for path in sorted(path for name in CODE for path in (root / name).rglob("*.py")):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    for place in places:
+    for place in filter(None, places):
         digest.update(f"\n{place}\n".encode())
         for line in _lines(place):
             digest.update(line.encode("utf-8", "surrogateescape"))

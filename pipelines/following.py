@@ -10,7 +10,6 @@ kfp tells of its steps by its log only, on standard output, between the lines th
 import io
 import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -63,7 +62,8 @@ class Follower:
 
     def __init__(self, *, total: int, log: Path, console: Console | None = None) -> None:
         self.steps: list[Step] = []
-        self.console = console or Console(file=sys.stdout, highlight=False)
+        self.console = console or Console(highlight=False)
+        self.console.file = self.console.file  # standard output as it is now, not what takes its place
         self._log_path = log
         self._running: dict[int, Step] = {}
         self._began: dict[int, float] = {}

@@ -6,6 +6,7 @@ console.print(table_of(summary)); write_report(summary, folder / "report.html")
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ pre{white-space:pre-wrap;padding:.8rem;border:1px solid #d8d8de;border-radius:6p
 body{color:#e6e6ea;background:#17171a}th,td,iframe,pre{border-color:#3a3a42}iframe{background:#17171a}}
 """
 SHOWN = 4  # figures of a step in the table
+WORDS = re.compile(r"(?=.*[^\d])[^\[{].{0,60}")  # a returned answer that says something by itself
 
 
 class Artifact(NamedTuple):
@@ -139,7 +141,7 @@ def result_of(row: Row) -> str:
     if row.error:
         return row.error.splitlines()[0]
     figures = [f"{name} {_short(value)}" for name, value in list(row.figures.items())[:SHOWN]]
-    output = [row.output] if row.output and len(row.output) <= 40 else []
+    output = [row.output] if WORDS.fullmatch(row.output) else []
     return ", ".join(output + figures)
 
 

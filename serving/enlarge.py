@@ -29,10 +29,14 @@ class Enlarger:
 
     def __init__(self, name: str, upscaler: Upscaler) -> None:
         """``name`` is what the server calls the model; a transformer may call it something else."""
-        backend = upscaler.backend
-        self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
+        self.name = name
         self.upscaler = upscaler
-        self.software = self.upscaler.provenance
+
+    @property
+    def card(self) -> Card:
+        """What answers say now: behind a transformer, the predictor's version may have been rolled out since."""
+        backend = self.upscaler.backend
+        return Card(name=self.name, version=backend.version, scale=backend.scale, halo=backend.halo)
 
     def run(
         self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None = None
@@ -71,7 +75,7 @@ class Enlarger:
         larger = self.upscaler.upscale(
             picture, width=options.width, height=options.height, progress=count, cancelled=cancelled
         )
-        data = encode(larger, options.format, quality=options.quality, software=self.software)
+        data = encode(larger, options.format, quality=options.quality, software=self.upscaler.provenance)
         outcome.pixels_in += picture.width * picture.height
         outcome.pixels_out += larger.width * larger.height
         return Result(data=data, media_type=media_type(options.format))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import kserve
+import numpy as np
 from kserve import InferRequest, InferResponse
 
 from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
@@ -25,6 +26,7 @@ from serving.settings import ServingSettings
 logger = logging.getLogger(__name__)
 
 LOADING_SECONDS = 2.0  # Retry-After while a model loads
+TRIAL = (16, 16)  # pixels on which a checkpoint shows that it computes, before it takes over
 
 
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
@@ -64,6 +66,20 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
                 self.failure = error
                 logger.error("%s cannot be served: %s", self.name, error)
         return bool(self.ready)
+
+    def swap(self, open_model: Callable[[], Upscaler]) -> None:
+        """Open another checkpoint beside the one that serves, try it, and let it take over; requests at work end on
+        the old one, which is then freed. Raises what opening raises, and the old one goes on.
+        """
+        upscaler = open_model()
+        upscaler.backend(np.zeros((1, 3, *TRIAL), np.float32))
+        self._enlarger = Enlarger(self.name, upscaler)
+        self.failure, self.ready = None, True
+
+    @property
+    def version(self) -> str | None:
+        """The version that answers now, or None while there is none."""
+        return self._enlarger.card.version if self._enlarger else None
 
     def start(self) -> None:
         """Nothing: KServe's own would say ready before anything is loaded."""

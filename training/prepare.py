@@ -21,7 +21,7 @@ def prepare_data(data: str, valid: str | None, scale: int, store: Path, *, quiet
     take turns, so that the first packs and the others find it done.
     """
     store.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(store / ".lock"):
+    with one_at_a_time(store / ".lock"):
         if data == "div2k":
             download_div2k(store / "div2k", quiet=quiet)
             train_paths = list_pictures(str(store / "div2k" / "DIV2K_train_HR"))
@@ -49,7 +49,8 @@ def _pack(paths: list[Path], store: Path, split: str, scale: int, *, quiet: bool
 
 
 @contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Processes of one machine take turns; the lock is gone with the process."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from loupe.errors import InvalidOption
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -133,3 +135,10 @@ def edsr_light_x4() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     function.__name__: function for function in (edsr_x2, edsr_x3, edsr_x4, edsr_fast_x2, edsr_fast_x4, edsr_light_x4)
 }
+
+
+def scale_of(recipe: str) -> int:
+    """The factor of a recipe by its name. InvalidOption names those there are."""
+    if recipe not in RECIPES:
+        raise InvalidOption(f"recipe: got {recipe!r}, expected one of {', '.join(sorted(RECIPES))}")
+    return RECIPES[recipe]().scale

@@ -90,9 +90,8 @@ def list_pictures(source: str | Path, *, cache: Path = CACHE) -> list[Path]:
     else:
         folder = Path(source)
         if not folder.is_dir():
-            raise SourceError(
-                f"No folder {folder}. Give one with pictures in it, s3://bucket/prefix, div2k, or samples."
-            )
+            expected = "one with pictures in it, s3://bucket/prefix, div2k, or samples"
+            raise SourceError(f"No folder {folder}. Give {expected}.")
         paths = [path for path in folder.rglob("*") if _is_picture(path.relative_to(folder)) and path.is_file()]
     if not paths:
         raise SourceError(f"No pictures in {source}: expected files ending in {', '.join(sorted(SUFFIXES))}")

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from loupe.metrics import psnr
-from training.pack import Pack, to_batch
+from training.pack import Pictures, to_batch
 
 SIDE = 480  # a centre crop of at most this many high-resolution pixels a side keeps a validation short
 
 
 @torch.no_grad()
-def validate(model: nn.Module, pack: Pack, scale: int, device: torch.device) -> float:
+def validate(model: nn.Module, pack: Pictures, scale: int, device: torch.device) -> float:
     """Mean PSNR-Y in dB over the centre of every picture of ``pack``."""
     model.eval()
     total = 0.0

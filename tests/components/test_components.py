@@ -62,7 +62,7 @@ def test_ingest_makes_a_manifest_with_its_version(photos: Path, unfit: Path, tmp
     artifact = task.outputs["manifest"]
     made = read_manifest(Path(artifact.path))
     assert made == make_manifest(str(photos), evaluation=[str(unfit)], store=tmp_path / "store")
-    assert artifact.metadata == {"version": made.version, "pictures": 10}
+    assert artifact.metadata == {"version": made.version, "pictures": 10, "fingerprint": ""}
     assert task.outputs["Output"] == made.version
 
 

@@ -57,15 +57,15 @@ def test_what_does_not_fit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
         main(["compile", "nonsense"])
     assert "got nonsense, expected some of prepare_data" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["run", "prepare_data"])
-    assert "--data" in capsys.readouterr().err
+        main(["run", "prepare_data", "--scale", "large"])
+    assert "--scale" in capsys.readouterr().err
 
 
 def test_help_describes_each_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["run", "prepare_data", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "a folder, s3://bucket/prefix, or div2k" in told
+    assert "a folder, s3://bucket/prefix, div2k, or samples" in told
     assert "share of unfit pictures above which the run fails (default: 0.2)" in told
 
 

@@ -71,7 +71,7 @@ def test_steps_are_told_as_they_end_and_summed_up(first: Summary, console: Conso
     assert first.seconds > 0
     lines = told(console).splitlines()
     assert [line.split()[:2] for line in lines] == [["count", "done"]] + [["shout", "done"]] * 3
-    assert result_of(first.rows[0]) == "['one', 'two', 'three'], words 3"
+    assert [result_of(row) for row in first.rows] == ["words 3", "THREE"]
     console.print(table_of(first))
     assert "shout x3" in told(console)
 

@@ -10,6 +10,7 @@ from loupe.errors import InvalidOption
 from pipelines.__main__ import main
 from pipelines.arguments import values_of
 from pipelines.scheduling import Timing
+from pipelines.server import PipelinesRefused
 from tests.pipelines.kubeflow import Server
 from tests.pipelines.test_placement import double
 
@@ -26,7 +27,7 @@ def test_a_schedule_is_made_and_replaced(kubeflow: Server, capsys: pytest.Captur
     assert made["display_name"] == "prepare_data"
     assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
     assert (made["mode"], made["no_catchup"], str(made["max_concurrency"])) == ("ENABLE", True, "2")
-    assert made["runtime_config"]["parameters"] == {"data": "s3://bucket/photos"}
+    assert made["runtime_config"]["parameters"] == {"data": "s3://bucket/photos", "fingerprint": "[[ScheduledTime]]"}
     assert (
         made["pipeline_version_reference"]["pipeline_version_id"]
         == (kubeflow.kept["versions"][0]["pipeline_version_id"])
@@ -51,7 +52,7 @@ def test_when_making_fails_the_old_one_stays(kubeflow: Server, monkeypatch: pyte
         raise ValueError("no more of them")
 
     monkeypatch.setattr("tests.pipelines.kubeflow.Handler.make", refuse)
-    assert schedule(kubeflow, *data) == 14
+    assert schedule(kubeflow, *data) == PipelinesRefused.exit_code
     assert len(kubeflow.kept["recurringruns"]) == 1
 
 
@@ -84,9 +85,7 @@ def test_namespaces_do_not_see_each_other(kubeflow: Server, capsys: pytest.Captu
     assert len(kubeflow.kept["recurringruns"]) == 1
 
 
-def test_without_data_or_a_time_nothing_is_sent(kubeflow: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert schedule(kubeflow, "--cron", "0 0 3 * * *") == 2
-    assert "got no --data, expected values" in capsys.readouterr().err
+def test_without_a_time_nothing_is_sent(kubeflow: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert schedule(kubeflow, "--data", "d") == 2
     assert "neither of cron and interval" in capsys.readouterr().err
     assert kubeflow.asked == []
@@ -121,8 +120,12 @@ def test_a_run_knows_when_the_data_were_looked_at() -> None:
     options.command = "submit"
     now = values_of(options, with_fingerprint())["fingerprint"]
     assert isinstance(now, str)
-    assert len(now) == 14
+    assert len(now) == PipelinesRefused.exit_code
     assert now.isdigit()
+    with pytest.raises(InvalidOption, match="any: got no --data, expected values"):
+        values_of(
+            Namespace(name="any", command="submit", parameter_data=None, parameter_fingerprint=None), with_fingerprint()
+        )
     options.parameter_fingerprint = "mine"
     assert values_of(options, with_fingerprint()) == {"data": "d", "fingerprint": "mine"}
 

@@ -37,7 +37,9 @@ def test_a_pipeline_is_uploaded_once_and_run_each_time(kubeflow: Server, capsys:
         "pipeline_id": version["pipeline_id"],
         "pipeline_version_id": version["pipeline_version_id"],
     }
-    assert run["runtime_config"]["parameters"] == {"data": "s3://bucket/photos", "scale": 2}
+    values = run["runtime_config"]["parameters"]
+    assert values.pop("fingerprint").isdigit()  # the time
+    assert values == {"data": "s3://bucket/photos", "scale": 2}
     (experiment,) = kubeflow.kept["experiments"]
     assert (run["experiment_id"], experiment["display_name"]) == (experiment["experiment_id"], "tries")
     assert [pipeline["display_name"] for pipeline in kubeflow.kept["pipelines"]] == ["prepare_data"]
@@ -132,14 +134,26 @@ def test_following_asks_again_only_after_a_while(kubeflow: Server) -> None:
 
 def test_what_is_missing_or_wrong_is_said(kubeflow: Server, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["submit", "prepare_data", "--host", kubeflow.url])
-    assert "--data" in capsys.readouterr().err
+        main(["submit", "prepare_data"])
+    assert "--host" in capsys.readouterr().err
     assert submit(kubeflow, "--node-selector", "pool") == 2
     assert "node-selector: got 'pool', expected LABEL=VALUE" in capsys.readouterr().err
     assert submit(kubeflow, "--toleration", "a:Never") == 2
     assert "toleration's effect: got 'Never'" in capsys.readouterr().err
     assert submit(kubeflow, "--image", "loupe:latest") == 2
     assert kubeflow.bodies == []
+
+
+def test_a_parameter_that_is_called_like_an_option_has_a_longer_name(kubeflow: Server) -> None:
+    more = ["--namespace", "ada", "--pipeline-namespace", "serving", "--gpus", "2", "--canary", "10", "--weighted"]
+    assert main(["submit", "train_and_deploy", "--host", kubeflow.url, *more]) == 0
+    (run,) = kubeflow.kept["runs"]
+    given = run["runtime_config"]["parameters"]
+    assert given.pop("fingerprint").isdigit()
+    assert given == {"namespace": "serving", "canary": 10, "weighted": True}
+    assert kubeflow.kept["experiments"][0]["namespace"] == "ada"
+    train = yaml.safe_load(kubeflow.yamls[0])["deploymentSpec"]["executors"]["exec-train"]
+    assert train["container"]["resources"]["accelerator"]["resourceCount"] == "2"
 
 
 def task(name: str, state: str, error: str = "") -> dict[str, Any]:

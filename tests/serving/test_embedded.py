@@ -182,10 +182,10 @@ def test_an_unknown_model_is_said_in_one_line(environment: dict[str, str]) -> No
     assert "Traceback" not in ended.stderr
 
 
-def damage(source: Path, target: Path, name: str) -> None:
+def damage(source: Path, target: Path, name: str, **more: str) -> None:
     """A checkpoint whose weights are not numbers."""
     tensors = {key: np.full_like(value, np.nan) for key, value in load_file(source).items()}
-    info = read_info(source).model_copy(update={"name": name})
+    info = read_info(source).model_copy(update={"name": name, **more})
     save_file(tensors, target, metadata={METADATA_KEY: info.model_dump_json()})
 
 

@@ -163,3 +163,11 @@ def test_the_file_is_lines_of_json(photos: Path, tmp_path: Path) -> None:
     header, *entries = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
     assert list(header) == ["format", "version", "sources"]
     assert list(entries[0]) == ["source", "path", "sha256", "size", "width", "height", "split"]
+
+
+def test_samples_are_photos_that_scikit_image_ships_with_two_to_evaluate_on(tmp_path: Path) -> None:
+    manifest = make_manifest("samples", store=tmp_path)
+    assert {entry.name for entry in manifest.of("eval")} == {"samples-eval/chelsea.png", "samples-eval/coffee.png"}
+    assert (len(manifest.of("train")), len(manifest.of("valid"))) == (6, 1)
+    assert all(manifest.locate(entry).is_file() for entry in manifest.entries)
+    assert min(min(entry.width, entry.height) for entry in manifest.entries) >= 300
