@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loupe.errors import LoupeError
-from pipelines.arguments import parse, placement_of, server_of, timing_of, values_of
+from pipelines.arguments import FINGERPRINT, parse, placement_of, server_of, timing_of, values_of
 from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
 from pipelines.fingerprint import fingerprint_of
@@ -45,18 +45,14 @@ def _compile(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     pipeline = build(options.name)
     values = {field: getattr(options, field) for field in parameters_of(pipeline)}
+    if FINGERPRINT in values and not values[FINGERPRINT]:
+        values[FINGERPRINT] = fingerprint_of(values["data"], values["valid"], *values["evaluation"])
     console = Console(highlight=False)
-    try:
-        if "fingerprint" in values and not values["fingerprint"]:
-            values["fingerprint"] = fingerprint_of(values["data"], values["valid"], *values["evaluation"])
-    except LoupeError as error:
-        print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
     summary = run_here(pipeline, values, options.root, cache=not options.no_cache, console=console)
     console.print(table_of(summary))
+    console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
     if summary.failed:
         print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
-    console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
     return 1 if summary.failed else 0
 
 

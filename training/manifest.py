@@ -116,6 +116,11 @@ def make_manifest(
     return Manifest(sources=roots, entries=()).only(entries)
 
 
+def with_validation(manifest: Manifest) -> Manifest:
+    """The manifest itself, or, if what was to validate has been dropped, with other pictures held out for it."""
+    return manifest if manifest.of("valid") else manifest.only(_hold_out(list(manifest.entries)))
+
+
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Whole or not at all. Raises StorageError."""
     header = {"format": FORMAT, "version": manifest.version, "sources": manifest.sources}

@@ -171,3 +171,10 @@ def test_samples_are_photos_that_scikit_image_ships_with_two_to_evaluate_on(tmp_
     assert (len(manifest.of("train")), len(manifest.of("valid"))) == (6, 1)
     assert all(manifest.locate(entry).is_file() for entry in manifest.entries)
     assert min(min(entry.width, entry.height) for entry in manifest.entries) >= 300
+
+
+def test_when_what_validates_was_dropped_others_take_its_place(photos: Path, tmp_path: Path) -> None:
+    manifest = make_manifest(str(photos), store=tmp_path)
+    assert with_validation(manifest) is manifest
+    left = with_validation(manifest.only(manifest.of("train")))
+    assert (len(left.of("train")), len(left.of("valid"))) == (2, 1)
