@@ -15,7 +15,15 @@ from loupe.errors import StorageError
 from loupe.images import FORMATS, Picture, decode, encode
 from loupe.storage import open_storage
 from training.archives import SourceError
-from training.manifest import Entry, Manifest, ManifestError, make_manifest, read_manifest, write_manifest
+from training.manifest import (
+    Entry,
+    Manifest,
+    ManifestError,
+    make_manifest,
+    read_manifest,
+    with_validation,
+    write_manifest,
+)
 
 
 def test_a_folder_is_listed_with_hashes_sizes_and_splits(photos: Path, tmp_path: Path) -> None:
