@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "got 'loupe:latest'" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["compile", "nonsense"])
-    assert "got nonsense, expected some of prepare_data" in capsys.readouterr().err
+    assert f"got nonsense, expected some of {', '.join(PIPELINES)}" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["run", "prepare_data", "--scale", "large"])
     assert "--scale" in capsys.readouterr().err
