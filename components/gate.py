@@ -27,16 +27,14 @@ def gate(
     from pathlib import Path
 
     from loupe.assessment import read_assessment
+    from training import gate_page, incumbent
     from training.gate import GateRules
-    from training.gate_page import write_pages
-    from training.incumbent import judge
     from training.manifest import read_manifest
 
     rules = GateRules(metric=metric, margin=margin, tolerance=tolerance, robust_tolerance=robust_tolerance,
                       max_bytes=max_bytes, max_seconds_per_megapixel=max_seconds_per_megapixel)  # fmt: skip
     given, own = read_manifest(Path(manifest.path)), read_assessment(Path(assessment.path))
-    made = judge(Path(checkpoint.path), own, given, rules, model=model, storage=storage, folders=benchmarks)
-    write_pages(made, Path(decision.path), Path(page.path))
-    metrics.log_metric("promoted", int(made.decision.promote))
-    metrics.log_metric("gain", made.decision.gain)
+    made = incumbent.judge(Path(checkpoint.path), own, given, rules, model=model, storage=storage, folders=benchmarks)
+    gate_page.write_pages(made, Path(decision.path), Path(page.path))
+    metrics.metadata.update(promoted=int(made.decision.promote), gain=made.decision.gain)
     return made.decision.answer

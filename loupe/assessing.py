@@ -8,15 +8,17 @@ Each picture is read once and enlarged once as it is. Robustness, six more runs,
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+import torch
 from torch import Tensor
 
 from loupe.assessment import Assessment, Figures, Group, PictureRow, Speed, finite_psnr, mean_of
-from loupe.backends import LocalBackend, load_backend
+from loupe.backends import LocalBackend, OpenVINOBackend, load_backend
 from loupe.checkpoint import read_info
 from loupe.degrade import bicubic_upscale
 from loupe.errors import InvalidOption, StorageError
@@ -48,18 +50,48 @@ def assess(
     ``progress`` is told pictures done and their number. Raises CheckpointError, InvalidOption, what pictures raise.
     """
     settings = settings or Settings()
-    info = read_info(checkpoint)
-    hashes = _hash_pictures(benchmarks, info.scale, robust_pictures, robust_side)
     backend = backend or load_backend(checkpoint, settings)
+    with one_thread_beside(backend):
+        return _assess(
+            checkpoint, benchmarks, features or {}, backend, settings, robust_pictures, robust_side, progress
+        )
+
+
+@contextmanager
+def one_thread_beside(backend: LocalBackend) -> Iterator[None]:
+    """Figures on one thread of torch while OpenVINO runs the model.
+
+    They are small sums, after which torch's threads spin and wait: with other work on two cores, two threads took 92 s
+    for what one did in 7 s.
+    """
+    before = torch.get_num_threads()
+    if isinstance(backend, OpenVINOBackend):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _assess(
+    checkpoint: Path,
+    benchmarks: Mapping[str, Sequence[Pair]],
+    features: Mapping[str, Quality],
+    backend: LocalBackend,
+    settings: Settings,
+    robust_pictures: int,
+    robust_side: int,
+    progress: Callable[[int, int], None] | None,
+) -> Assessment:
+    info = read_info(checkpoint)
+    hashes = hash_pictures(benchmarks, info.scale, robust_pictures, robust_side)
     runs = _Runs(enlarging(backend, settings.limits), info.scale, robust_side)
     rows: dict[str, list[PictureRow]] = {name: [] for name in benchmarks}
     jobs = [(name, pair) for name, pairs in benchmarks.items() for pair in pairs]
     chosen = set(sorted({hashes[pair.hr] for _, pair in jobs})[:robust_pictures])
     for done, (name, pair) in enumerate(jobs):
         sha256 = hashes[pair.hr]
-        quality = (features or {}).get(sha256) or measure(
-            decode(read_picture(pair.hr, settings.limits), settings.limits)
-        )
+        quality = features.get(sha256) or measure(decode(read_picture(pair.hr, settings.limits), settings.limits))
         hr, lr = read_pair(pair, info.scale, settings.limits)
         rows[name].append(runs.clean(pair.hr.stem, sha256, quality, hr, lr))
         if sha256 in chosen:
@@ -115,18 +147,18 @@ class _Runs:
         return PictureRow(name=name, sha256=sha256, quality=quality, **figures), model
 
 
-class _Hashes(dict[Path, str]):
+class Hashes(dict[Path, str]):
     """SHA-256 of files by path, and of all that was asked."""
 
     evaluated_on: str = ""
 
 
-def _hash_pictures(benchmarks: Mapping[str, Sequence[Pair]], scale: int, pictures: int, side: int) -> _Hashes:
-    """InvalidOption where there is nothing to measure on."""
+def hash_pictures(benchmarks: Mapping[str, Sequence[Pair]], scale: int, pictures: int, side: int) -> Hashes:
+    """Raises StorageError, and InvalidOption where there is nothing to measure on."""
     if not benchmarks or not all(benchmarks.values()):
         empty = ", ".join(name for name, pairs in benchmarks.items() if not pairs) or "no benchmark at all"
         raise InvalidOption(f"benchmarks: got {empty}, expected at least one picture in each")
-    hashes = _Hashes()
+    hashes = Hashes()
     sets = []
     for name, pairs in benchmarks.items():
         hashes |= {path: hash_file(path) for pair in pairs for path in (pair.hr, pair.lr) if path}

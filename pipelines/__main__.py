@@ -1,86 +1,44 @@
-"""``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine."""
+"""``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine.
+
+``submit`` and ``schedule`` do it on a Kubeflow Pipelines server, now or at set times.
+"""
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from components import IMAGE
 from loupe.errors import LoupeError
+from pipelines.arguments import parse, placement_of, server_of, timing_of, values_of
 from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
 from pipelines.fingerprint import fingerprint_of
-from pipelines.placement import Placement
 from pipelines.running import REPORT, run_here
+from pipelines.scheduling import describe, schedule, schedules, unschedule
+from pipelines.server import connected
+from pipelines.submitting import Uploaded, follow, start, upload
 from pipelines.summary import table_of
-
-ROOT = Path("runs/pipelines")
-KINDS: dict[str, Callable[[str], object]] = {
-    "String": str,
-    "Integer": int,
-    "Float": float,
-    "List": str,
-    "Dict": json.loads,
-}
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; ``run`` takes the pipeline's own parameters. Exits with 2 when it does not fit."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    writing = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")
-    writing.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
-    writing.add_argument("-o", "--output", type=Path, default=Path("runs/compiled"), help="folder of the YAML files")
-    image = os.environ.get("LOUPE_WORKER_IMAGE", IMAGE)
-    writing.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
-    run = commands.add_parser("run", help="run on this machine").add_subparsers(dest="name", required=True)
-    for name in PIPELINES:
-        pipeline = build(name)
-        command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
-        command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
-        command.add_argument("--no-cache", action="store_true", help="run every step, whatever ran before")
-        _add_parameters(command, pipeline)
-    options = parser.parse_args(arguments)
-    if unknown := sorted(set(getattr(options, "names", ())) - set(PIPELINES)):
-        parser.error(f"got {', '.join(unknown)}, expected some of {', '.join(PIPELINES)}")
-    return options
-
-
-def _add_parameters(command: argparse.ArgumentParser, pipeline: Any) -> None:  # kfp is untyped
-    """Each of the pipeline's own as an option; a dictionary is given as JSON."""
-    for field, (kind, default, told) in parameters_of(pipeline).items():
-        option = f"--{field.replace('_', '-')}"
-        text = told + ("" if default in (None, "", [], {}, False) else f" (default: {default})")
-        if kind == "Boolean":
-            command.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=text)
-            continue
-        command.add_argument(
-            option,
-            type=KINDS[kind.partition("[")[0]],
-            nargs="*" if kind.startswith("List") else None,
-            default=default,
-            required=default is None and field != "fingerprint",
-            help=text + (", as JSON" if kind.startswith("Dict") else ""),
-        )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, then compile or run. Returns the exit code."""
+    """Parse, then do it. Returns the exit code."""
     options = parse(arguments)
-    if options.command == "run":
-        return _run(options)
+    commands = {"compile": _compile, "run": _run, "submit": _submit, "schedule": _schedule}
     try:
-        for name in options.names or PIPELINES:
-            path = write_yaml(build(name, Placement()), options.output / f"{name}.yaml", image=options.image)
-            print(f"{path}: done")  # noqa: T201
+        return commands[options.command](options)
     except LoupeError as error:
         print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+
+
+def _compile(options: argparse.Namespace) -> int:
+    for name in options.names or PIPELINES:
+        pipeline = build(name, placement_of(options))
+        print(f"{write_yaml(pipeline, options.output / f'{name}.yaml', image=options.image)}: done")  # noqa: T201
     return 0
 
 
@@ -100,6 +58,65 @@ def _run(options: argparse.Namespace) -> int:
         print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
     console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
     return 1 if summary.failed else 0
+
+
+def _submit(options: argparse.Namespace) -> int:
+    server, pipeline = server_of(options, os.environ), build(options.name, placement_of(options))
+    values = values_of(options, pipeline)
+    name = options.run_name or f"{options.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    with connected(server) as client:
+        uploaded = _upload(options, client, pipeline)
+        run = start(
+            client, uploaded, run=name, experiment=options.experiment, parameters=values, namespace=server.namespace
+        )
+        print(server.page("runs", run), flush=True)  # noqa: T201
+        if not options.wait:
+            return 0
+        try:
+            ended = follow(client, run, told=_say)
+        except KeyboardInterrupt:
+            _say("no longer followed; the run goes on")
+            return 130
+    _say(f"{ended.state.lower()}{': ' * bool(ended.error)}{ended.error}")
+    return 0 if ended.state == "SUCCEEDED" else 1
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    server, name = server_of(options, os.environ), options.run_name or options.name
+    if options.list or options.delete:
+        with connected(server) as client:
+            if options.delete:
+                print(f"{name}: {unschedule(client, name, server.namespace)} removed")  # noqa: T201
+            for one in schedules(client, namespace=server.namespace) if options.list else ():
+                print(describe(one))  # noqa: T201
+        return 0
+    timing, pipeline = timing_of(options), build(options.name, placement_of(options))
+    values = values_of(options, pipeline)
+    with connected(server) as client:
+        made, replaced = schedule(
+            client,
+            _upload(options, client, pipeline),
+            timing,
+            name=name,
+            experiment=options.experiment,
+            parameters=values,
+            namespace=server.namespace,
+        )
+    _say(f"{name}: {'replaced' if replaced else 'made'}")
+    print(server.page("recurringrun", made))  # noqa: T201
+    return 0
+
+
+def _upload(options: argparse.Namespace, client: object, pipeline: object) -> Uploaded:
+    with tempfile.TemporaryDirectory() as folder:
+        yaml = write_yaml(pipeline, Path(folder) / f"{options.name}.yaml", image=options.image)
+        made = upload(client, yaml, name=options.name, version=options.version_name, namespace=options.namespace)
+    _say(f"{options.name}: version {made.name} {'uploaded' if made.fresh else 'is there already'}")
+    return made
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ pre{white-space:pre-wrap;padding:.8rem;border:1px solid #d8d8de;border-radius:6p
 body{color:#e6e6ea;background:#17171a}th,td,iframe,pre{border-color:#3a3a42}iframe{background:#17171a}}
 """
 SHOWN = 4  # figures of a step in the table
+FIRST = ("psnr_y", "ssim_y", "valid_psnr_y", "steps", "kept", "dropped")
+DECISION = "decision"  # Markdown whose first line is the answer with its reason
 WORDS = re.compile(r"(?=.*[^\d])[^\[{].{0,60}")  # a returned answer that says something by itself
 
 
@@ -140,7 +142,13 @@ def result_of(row: Row) -> str:
     """One line: the error, or what was returned and the first figures."""
     if row.error:
         return row.error.splitlines()[0]
-    figures = [f"{name} {_short(value)}" for name, value in list(row.figures.items())[:SHOWN]]
+    decisions = [a.path for a in row.artifacts if a.kind == "system.Markdown" and a.name == DECISION]
+    if decisions and decisions[0].is_file():
+        lines = decisions[0].read_text().splitlines()
+        return next((line for line in lines if line and not line.startswith("#")), "")
+    # From the cache they come in another order; those that tell most, first.
+    known = sorted(row.figures.items(), key=lambda item: (item[0] not in FIRST, item[0]))
+    figures = [f"{name} {_short(value)}" for name, value in known[:SHOWN]]
     output = [row.output] if WORDS.fullmatch(row.output) else []
     return ", ".join(output + figures)
 

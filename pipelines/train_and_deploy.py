@@ -59,7 +59,7 @@ def train_and_deploy(placement: Placement = LAPTOP) -> Any:  # kfp is untyped
             data: a folder, s3://bucket/prefix, div2k, or samples (scikit-image's photos)
             recipe: a name in training/recipes.py
             steps: of training; 0: as many as the recipe says
-            model: name to publish under (empty: RECIPE_custom); under the name of a model that ships, that one is to beat
+            model: name to publish under (empty: RECIPE_custom); under that of a model that ships, that one is to beat
             valid: pictures to validate on; without it, one in 33 is held out
             evaluation: folders to evaluate on; without any, on what is held out; never trained on
             processes: of training, on each node

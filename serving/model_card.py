@@ -71,5 +71,6 @@ def _lost(group: Group) -> bool:
 def _limits(assessment: Assessment) -> str:
     """What these figures do not tell."""
     count = sum(len(rows) for rows in assessment.benchmarks.values())
-    few = "" if count >= 20 else f" Only {count} pictures were measured, so small differences mean little."
+    counted = "1 picture was" if count == 1 else f"{count} pictures were"
+    few = "" if count >= 20 else f" Only {counted} measured, so small differences mean little."
     return f"Trained on clean bicubic reduction: noise, blur and JPEG blocks of the input are enlarged too.{few}"

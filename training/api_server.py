@@ -5,6 +5,7 @@ server.create(KINDS["TrainJob"], manifest)      # None: there is one of that nam
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,19 +38,20 @@ T = TypeVar("T")
 class ClusterError(LoupeError):
     """The API server refuses, or stays away; or a job of that name is another one."""
 
-    exit_code = 14
+    exit_code = 15
 
 
 def connect() -> Any:
     """A client with the rights of this pod, or of the kubeconfig at hand. ClusterError if there is neither."""
+    settings = client.Configuration()
     try:
-        config.load_incluster_config()
+        config.load_incluster_config(settings)
     except config.ConfigException:
         try:
-            config.load_kube_config()
+            config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"No cluster: got neither a pod's ServiceAccount nor a kubeconfig: {error}") from error
-    return client.ApiClient()
+    return client.ApiClient(settings)
 
 
 def current_namespace() -> str:
@@ -57,7 +59,7 @@ def current_namespace() -> str:
     if POD_NAMESPACE.is_file():
         return POD_NAMESPACE.read_text().strip()
     try:
-        _, context = config.list_kube_config_contexts()
+        _, context = config.list_kube_config_contexts(os.environ.get("KUBECONFIG"))
     except (config.ConfigException, OSError):
         return "default"
     return str(context["context"].get("namespace", "default"))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loupe.assessing import assess, hash_file
+from loupe.assessing import assess, hash_file, one_thread_beside
 from loupe.assessment import Assessment
 from loupe.backends import load_backend
 from loupe.checkpoint import read_info
@@ -37,16 +37,17 @@ def evaluate_checkpoint(
     pairs = [pair for group in benchmarks.values() for pair in group]
     features = read_historical(repository, [hash_file(pair.hr) for pair in pairs])
     backend = load_backend(checkpoint, settings)
-    assessment = assess(
-        checkpoint,
-        benchmarks,
-        features=features,
-        backend=backend,
-        settings=settings,
-        robust_pictures=robust_pictures,
-    )
-    models = {info.name: enlarging(backend, settings.limits)}
-    return assessment, make_sheet(pairs, models, info.scale, limits=settings.limits)
+    with one_thread_beside(backend):
+        made = assess(
+            checkpoint,
+            benchmarks,
+            features=features,
+            backend=backend,
+            settings=settings,
+            robust_pictures=robust_pictures,
+        )
+        models = {info.name: enlarging(backend, settings.limits)}
+        return made, make_sheet(pairs, models, info.scale, limits=settings.limits)
 
 
 def find_benchmarks(manifest: Manifest, folders: Sequence[str], scale: int) -> dict[str, list[Pair]]:

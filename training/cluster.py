@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class JobFailed(LoupeError):
     """The job failed; the reason and the last lines of its log are in the message."""
 
-    exit_code = 13
+    exit_code = 14
 
 
 def run_job(manifest: Manifest, *, api: Any = None, retries: int = 1, preemptions: int = 20, poll: float = 2.0) -> None:

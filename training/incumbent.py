@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loupe.assessing import assess, hash_file, hash_weights
+from loupe.assessing import assess, hash_file, hash_pictures, hash_weights, one_thread_beside
 from loupe.assessment import Assessment, AssessmentError
 from loupe.backends import LocalBackend, load_backend
 from loupe.checkpoint import CheckpointInfo, read_info
@@ -77,19 +77,26 @@ def judge(
     if hash_file(checkpoint) != assessment.sha256:
         raise AssessmentError(f"got an assessment of another checkpoint than {checkpoint.name}; evaluate that one")
     benchmarks = find_benchmarks(manifest, folders, info.scale)
+    hashes = hash_pictures(benchmarks, info.scale, assessment.robust_pictures, assessment.robust_side)
+    if hashes.evaluated_on != assessment.evaluated_on:
+        raise AssessmentError(
+            f"got an assessment on {', '.join(assessment.benchmarks)}, expected one on the same pictures of "
+            f"{', '.join(benchmarks)}; give evaluate and gate the same benchmarks"
+        )
     pairs = [pair for group in benchmarks.values() for pair in group]
-    models = {"candidate": load_backend(checkpoint, settings)}
-    incumbent = None
-    with incumbent_checkpoint(storage or settings.storage, model) as path:
+    backend, incumbent = load_backend(checkpoint, settings), None
+    models = {"candidate": backend}
+    with one_thread_beside(backend), incumbent_checkpoint(storage or settings.storage, model) as path:
         if path:
             _require_scale(read_info(path), info.scale)
             other = load_backend(path, settings)
             incumbent = _measure(path, other, assessment, benchmarks, settings)
             if incumbent.weights_sha256 != assessment.weights_sha256:
                 models[f"version {incumbent.version}"] = other
-    decision = decide(assessment, incumbent, rules)
-    columns = {name: enlarging(backend, settings.limits) for name, backend in models.items()}
-    return Judgement(decision, assessment, incumbent, make_sheet(pairs, columns, info.scale, limits=settings.limits))
+        decision = decide(assessment, incumbent, rules)
+        columns = {name: enlarging(each, settings.limits) for name, each in models.items()}
+        sheet = make_sheet(pairs, columns, info.scale, limits=settings.limits)
+    return Judgement(decision, assessment, incumbent, sheet)
 
 
 def _require_scale(incumbent: CheckpointInfo, scale: int) -> None:

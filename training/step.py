@@ -75,6 +75,8 @@ class Place:
     cpu: str = "2"
     memory: str = "4Gi"
     secret: str = "loupe-s3"  # noqa: S105  # a name
+    runtime: str = "torch-distributed"
+    """The ClusterTrainingRuntime of a TrainJob, which has its volumes, node selectors and security."""
     storage: str = ""
     """Of the mirror; empty: LOUPE_STORAGE."""
     run: str = ""
@@ -171,13 +173,14 @@ def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, pl
     from training.api_server import current_namespace  # the kubernetes client takes a second to import
     from training.cluster import run_job
 
-    job = job_name(name, " ".join([place.run, *arguments, str(place.nodes), str(place.gpus or processes)]))
     storage = place.storage or Settings().storage
     if not storage.startswith("s3://"):
         raise InvalidOption(f"storage: got {storage}, expected s3://bucket/prefix, which pods can write to")
     image = place.image or os.environ.get("LOUPE_WORKER_IMAGE", "")
     if not image:
         raise InvalidOption("image: got none, expected that of the worker; or set LOUPE_WORKER_IMAGE")
+    told = [place.run, image, *arguments, str(place.nodes), str(place.gpus or processes)]
+    job = job_name(name, " ".join(told))
     mirror = f"{storage.rstrip('/')}/runs/{job}"
     scratch = f"{SCRATCH}/{job}"
     described = Job(
@@ -193,7 +196,7 @@ def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, pl
         env={key: os.environ[key] for key in OPEN if os.environ.get(key)},
         secrets={key: (place.secret, key) for key in CREDENTIALS},
     )
-    run_job(train_job(described) if runner == "trainjob" else pytorch_job(described))
+    run_job(train_job(described, runtime=place.runtime) if runner == "trainjob" else pytorch_job(described))
     return open_storage(mirror)
 
 

@@ -1,4 +1,4 @@
-"""Versions of models with a reference distribution, and an inference server that has seen pictures."""
+"""Versions with a reference distribution, an inference server that has seen pictures, a Kubeflow Pipelines server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,8 @@ from loupe.quality import measure
 from loupe.records import Lineage
 from loupe.storage import FileStorage
 from loupe.versions import promote, register
+from tests.pipelines.kubeflow import Server as KubeflowServer
+from tests.pipelines.kubeflow import serving
 from tests.serving.servers import ENVIRONMENT, Server, started, until
 
 SEEN = 40  # pictures that each model is given
@@ -58,4 +60,13 @@ def watched(photos: Path, tiny_models: Path, tmp_path_factory: pytest.TempPathFa
                         server.metric("loupe_picture_feature_count", model=model, feature="entropy") == count
                     )
                 )
+        yield server
+
+
+@pytest.fixture
+def kubeflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowServer]:
+    for name in ("KF_PIPELINES_ENDPOINT", "KF_PIPELINES_UI_ENDPOINT", "LOUPE_KFP_TOKEN", "LOUPE_WORKER_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    with serving() as server:
         yield server
