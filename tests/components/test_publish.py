@@ -12,6 +12,7 @@ from components import IMAGE, component
 from components.package import package
 from components.prepare import prepare
 from components.publish import publish
+from components.reference import reference
 from components.smoke import smoke
 from loupe.assessment import write_assessment
 from loupe.distribution import Distribution
@@ -69,10 +70,11 @@ def run(given: dict[str, Any], storage: FileStorage, *, spoil: bool = False) -> 
         manifest = imported("manifest.jsonl", dsl.Dataset)
         with dsl.ParallelFor(given["parts"]) as part:
             shard = prepare(manifest=manifest, part=part, scale=4)
+        seen = reference(shards=dsl.Collected(shard.outputs["shard"]))
         packed = package(
             checkpoint=imported("trained", dsl.Model),
             assessment=imported("assessment.json", dsl.Artifact),
-            shards=dsl.Collected(shard.outputs["shard"]),
+            reference=seen.outputs["reference"],
             storage=uri,
             run="run-1",
             recipe="edsr_fast_x4",
