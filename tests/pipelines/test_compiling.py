@@ -38,6 +38,14 @@ def test_the_image_is_given_by_argument_or_environment(tmp_path: Path, monkeypat
     assert images_of(tmp_path / "prepare_data.yaml") == {f"loupe@{DIGEST}"}
 
 
+def test_steps_are_told_of_the_image_for_the_training_that_they_submit(tmp_path: Path) -> None:
+    assert main(["compile", "-o", str(tmp_path), "--image", f"loupe@{DIGEST}"]) == 0
+    for path in tmp_path.iterdir():
+        executors = next(yaml.safe_load_all(path.read_text()))["deploymentSpec"]["executors"]
+        for executor in executors.values():
+            assert executor["container"]["env"] == [{"name": "LOUPE_WORKER_IMAGE", "value": f"loupe@{DIGEST}"}]
+
+
 @pytest.mark.parametrize("image", ["a:1", "registry:5000/a/b:v1.2-rc.3", f"a@{DIGEST}", f"a:1@{DIGEST}", "a:latest-1"])
 def test_a_pinned_image_is_taken(image: str) -> None:
     assert require_pinned(image) == image
