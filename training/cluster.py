@@ -11,8 +11,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from loupe.cluster import ClusterError, connect
 from loupe.errors import LoupeError
-from training.api_server import ClusterError, Object, Server, connect
+from training.api_server import Object, Server
 from training.job import Manifest
 from training.pods import KINDS, Pods
 from training.stopping import Stop, catch_stop
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 class JobFailed(LoupeError):
     """The job failed; the reason and the last lines of its log are in the message."""
 
-    exit_code = 14
+    exit_code = 24
 
 
 def run_job(manifest: Manifest, *, api: Any = None, retries: int = 1, preemptions: int = 20, poll: float = 2.0) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
+from loupe.cluster import ClusterError, connect
 from loupe.errors import InvalidOption, VersionConflict
 from loupe.storage import FileStorage, Storage, open_storage
 from loupe.versions import promote, read_pointer, show
-from serving.cluster import RULES, Cluster, ClusterError, NotReady, connect
+from serving.cluster import RULES, Cluster, NotReady
 from serving.model_registry import ModelRegistry, RegistryError
 from serving.packaging import Package
 from serving.publishing import OnCluster, publish, register_package, take_back
@@ -196,7 +197,7 @@ def test_a_missing_right_is_named(packages: list[Package], bucket: Storage, api:
     with pytest.raises(ClusterError) as failure:
         publish(packages[0], URI, on=on(api))
     said = str(failure.value)
-    assert f"cannot {verb} {resource} in namespace ml: 403" in said
+    assert f"Cannot {verb} {resource} in namespace ml: 403" in said
     (rule,) = (rule for rule in RULES if resource in rule["resources"])
     assert verb in rule["verbs"]
     assert f'"resources": ["{resource}"]' in said
