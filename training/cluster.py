@@ -124,6 +124,9 @@ class _Job:
         """Delete on the way out; what keeps us from it is said, with what a person should do."""
         try:
             server = Server(api, self._namespace)  # that no signal keeps from its work
+            conditions = conditions_of(server.get(self._kind, self._name) or {})
+            if "Failed" in conditions or self._kind.succeeded in conditions:
+                return  # since we looked last
             server.delete(self._kind, self._name, self._uid, patience=LAST_PATIENCE)
             _say(f"{self}: deleted")
         except LoupeError as error:
