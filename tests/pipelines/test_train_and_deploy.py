@@ -135,7 +135,8 @@ def test_a_whole_run_ends_with_a_version_that_serves(runs: Runs) -> None:
     (version,) = list_versions(runs.storage)
     assert (version.name, version.version, version.stage) == ("edsr_fast_x4_custom", "1", "serving")
     assert version.lineage.recipe == "edsr_fast_x4"
-    assert version.lineage.data == row(runs.first, "validate").artifacts[0].metadata.get("version")
+    (kept,) = (made for made in row(runs.first, "validate").artifacts if made.name == "kept")
+    assert version.lineage.data == kept.metadata["version"]
     assert version.metrics["psnr_y"] == pytest.approx(row(runs.first, "evaluate").figures["psnr_y"])
     assert result_of(row(runs.first, "gate")).startswith("Promoted: psnr_y is ")
 
