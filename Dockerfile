@@ -18,25 +18,29 @@ ENV PIP_CONSTRAINT=/src/constraints.txt \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /src
-RUN python3 -m venv --without-pip /opt/loupe
+RUN python3 -m venv /opt/loupe
 # Dependencies first, over an empty package, so that a changed line of ours does not fetch them again
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY loupe/__init__.py loupe/
+# Versions are pinned by PIP_CONSTRAINT, which hadolint does not see
 
 FROM build AS build-web
-RUN python3 -m pip --python /opt/loupe/bin/python install ".[web]"
+# hadolint ignore=DL3013
+RUN python -m pip install ".[web]"
 COPY . .
-RUN python3 -m pip --python /opt/loupe/bin/python install --no-deps --force-reinstall .
+RUN python -m pip install --no-deps --force-reinstall . && python -m pip uninstall --yes pip
 
 FROM build AS build-serving
-RUN python3 -m pip --python /opt/loupe/bin/python install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[torchserve]"
+# hadolint ignore=DL3013
+RUN python -m pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[torchserve]"
 COPY . .
-RUN python3 -m pip --python /opt/loupe/bin/python install --no-deps --force-reinstall .
+RUN python -m pip install --no-deps --force-reinstall . && python -m pip uninstall --yes pip
 
 FROM build AS build-worker
-RUN python3 -m pip --python /opt/loupe/bin/python install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[pipelines,redis]"
+# hadolint ignore=DL3013
+RUN python -m pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[pipelines,redis]"
 COPY . .
-RUN python3 -m pip --python /opt/loupe/bin/python install --no-deps --force-reinstall .
+RUN python -m pip install --no-deps --force-reinstall . && python -m pip uninstall --yes pip
 
 # What the three share: a number for a user, since Kubernetes cannot look up names, and one place that can be written
 FROM base AS run

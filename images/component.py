@@ -22,7 +22,12 @@ def main() -> None:
     inputs = {"parameterValues": {"data": str(pictures), "store": str(folder / "store"), "fingerprint": "1"}}
     outputs = {"artifacts": {"manifest": {"artifacts": [artifact]}}, "outputFile": str(output), "parameters": {}}
     command = [sys.executable, "-m", "kfp.dsl.executor_main", "--component_module_path", components.ingest.__file__]
-    command += ["--function_to_execute", "ingest", "--executor_input", json.dumps({"inputs": inputs, "outputs": outputs})]
+    command += [
+        "--function_to_execute",
+        "ingest",
+        "--executor_input",
+        json.dumps({"inputs": inputs, "outputs": outputs}),
+    ]
     subprocess.run(command, check=True)
     made = json.loads(output.read_text())
     print(f"component ingest: {json.dumps(made)[:300]}")

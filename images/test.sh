@@ -17,7 +17,7 @@ prefix=${REGISTRY:+${REGISTRY%/}/}
 name=loupe-test-$$
 work=$(mktemp -d)
 chmod 755 "$work"
-as_the_chart=(--read-only --tmpfs /tmp:rw,size=2g,mode=1777 --user 10001:10001 --cap-drop all
+as_the_chart=(--read-only --tmpfs "/tmp:rw,size=2g,mode=1777" --user 10001:10001 --cap-drop all
   --security-opt no-new-privileges --network "$name")
 
 finish() {
@@ -80,7 +80,8 @@ wait_for torchserve 180 python -c "$(cat "$work/models/probe")"
 
 # Components of a pipeline
 mkdir -m 777 "$work/photos"
-cp docs/before_after.jpg "$work/photos"
+cp docs/before_after.jpg "$work/photos/one.jpg"
+cp docs/before_after.jpg "$work/photos/two.jpg"
 "$tool" run --rm "${as_the_chart[@]}" -v "$work/photos:/photos:ro" -v "$PWD/images/component.py:/component.py:ro" -w /tmp \
   "${prefix}loupe-worker:$tag" python /component.py /photos
 echo "images: all three work"

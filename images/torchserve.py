@@ -1,4 +1,4 @@
-"""TorchServe's layout of a model that ships, and how our ServingRuntime starts it: python torchserve.py MODEL FOLDER."""
+"""TorchServe's layout of a model that ships, and how our runtime starts it: python torchserve.py MODEL FOLDER."""
 
 import sys
 from pathlib import Path

@@ -28,7 +28,10 @@ DESCRIPTION = "Pipelines: YAML for a cluster, a run on this machine, runs and sc
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; all but ``compile`` and ``upload`` take the pipeline's own parameters. Exits with 2 when it does not fit."""
+    """The command line; ``run``, ``submit`` and ``schedule`` take the pipeline's own parameters too.
+
+    Exits with 2 when it does not fit.
+    """
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")

@@ -32,7 +32,10 @@ SPEC = {
     "type": "object",
     "properties": {
         "parentRefs": {"type": "array", "items": PARENT},
-        "hostnames": {"type": "array", "items": {"type": "string", "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"}},
+        "hostnames": {
+            "type": "array",
+            "items": {"type": "string", "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"},
+        },
         "rules": {"type": "array", "items": RULE},
     },
 }

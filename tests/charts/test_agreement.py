@@ -175,7 +175,10 @@ def test_every_variable_of_ours_is_a_setting(rendering: Rendering) -> None:
                 if name.startswith("LOUPE_"):
                     assert name.removeprefix("LOUPE_").lower().partition("__")[0] in known, name
                 else:
-                    assert name in {*CREDENTIALS, "HOME", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"} or name[:3] == "TS_"
+                    assert (
+                        name in {*CREDENTIALS, "HOME", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"}
+                        or name[:3] == "TS_"
+                    )
 
 
 def test_the_page_s_settings_are_what_the_values_say(
@@ -202,7 +205,9 @@ def test_the_page_s_settings_are_what_the_values_say(
 def test_models_get_the_settings_that_the_values_say(
     renderings: Mapping[str, Rendering], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pods = {owner["metadata"]["name"]: pod for owner, pod in renderings["gpu"].pods() if owner["kind"] == "InferenceService"}
+    pods = {
+        owner["metadata"]["name"]: pod for owner, pod in renderings["gpu"].pods() if owner["kind"] == "InferenceService"
+    }
     for name, value in environment(pods["edsr-light-x4"].containers[0]).items():
         monkeypatch.setenv(name, value)
     settings = ServingSettings()
@@ -237,7 +242,11 @@ def test_the_upload_is_understood(renderings: Mapping[str, Rendering]) -> None:
     assert uploading["command"] == ["python", "-m", "pipelines", "upload"]
     options = parse(["upload", *uploading["args"]])
     placement = placement_of(options)
-    assert (placement.secret, placement.config_map, placement.features_secret) == ("loupe-s3", "loupe-storage", "loupe-redis")
+    assert (placement.secret, placement.config_map, placement.features_secret) == (
+        "loupe-s3",
+        "loupe-storage",
+        "loupe-redis",
+    )
     assert (placement.volume_claim, placement.gpus) == ("loupe-data", 1)
     assert options.image == "loupe-worker:0.1.0"
     token = options.token_file

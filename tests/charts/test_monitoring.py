@@ -1,4 +1,4 @@
-"""Alerts and the dashboard ask Prometheus for what our servers say, and every alert is told of in docs/operations.md."""
+"""Alerts and the dashboard ask Prometheus for what our servers say; every alert is told of in docs/operations.md."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_every_query_is_promql_over_series_that_there_are(
             assert labels <= ours.get(series, set()) | LABELS_OF_OTHERS, (where, series)
         for feature in re.findall(r'feature="(\w+)"', expression):
             assert feature in EDGES, where
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="unclosed left parenthesis"):
         promql_parser.parse("sum(rate(loupe_requests_total[5m])")
 
 
@@ -121,6 +121,8 @@ def test_the_dashboard_is_whole(renderings: Mapping[str, Rendering]) -> None:
     config = renderings["full"].one("ConfigMap", "loupe-dashboard")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
     dashboard = json.loads(config["data"]["loupe.json"])
-    assert {"Pictures and tiles", "Failed requests", "Seconds of a tile"} <= {each["title"] for each in dashboard["panels"]}
+    assert {"Pictures and tiles", "Failed requests", "Seconds of a tile"} <= {
+        each["title"] for each in dashboard["panels"]
+    }
     ids = [each["id"] for each in dashboard["panels"]]
     assert len(ids) == len(set(ids)) >= 8

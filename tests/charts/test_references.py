@@ -1,4 +1,4 @@
-"""Objects fit each other: selectors, ports, references; and every container is as safe and as bounded as it should be."""
+"""Objects fit each other: selectors, ports, references; and every container is safe and bounded."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -52,7 +52,9 @@ def test_selectors_select(rendering: Rendering) -> None:
 
 def test_service_ports_are_open(rendering: Rendering) -> None:
     for service in rendering.all("Service"):
-        selected = [pod for _, pod in rendering.pods() if matches({"matchLabels": service["spec"]["selector"]}, pod.labels)]
+        selected = [
+            pod for _, pod in rendering.pods() if matches({"matchLabels": service["spec"]["selector"]}, pod.labels)
+        ]
         known: set[Any] = set()
         for pod in selected:
             for port in (port for container in pod.containers for port in container.get("ports", ())):
@@ -63,13 +65,17 @@ def test_service_ports_are_open(rendering: Rendering) -> None:
             assert port["targetPort"] in known, (service["metadata"]["name"], port)
     for monitor in rendering.all("ServiceMonitor"):
         (service,) = [
-            each for each in rendering.all("Service") if matches(monitor["spec"]["selector"], each["metadata"]["labels"])
+            each
+            for each in rendering.all("Service")
+            if matches(monitor["spec"]["selector"], each["metadata"]["labels"])
         ]
         names = {port["name"] for port in service["spec"]["ports"]}
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= names
     for ingress in rendering.all("Ingress"):
         backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
-        assert backend["port"]["name"] in {port["name"] for port in rendering.one("Service", backend["name"])["spec"]["ports"]}
+        assert backend["port"]["name"] in {
+            port["name"] for port in rendering.one("Service", backend["name"])["spec"]["ports"]
+        }
     for route in rendering.all("HTTPRoute"):
         (backend,) = route["spec"]["rules"][0]["backendRefs"]
         assert backend["port"] in {port["port"] for port in rendering.one("Service", backend["name"])["spec"]["ports"]}
@@ -87,14 +93,12 @@ def references(node: Any) -> Iterator[tuple[str, str, str]]:
             yield "Secret", value["name"], value["key"]
         elif key == "configMapKeyRef":
             yield "ConfigMap", value["name"], value["key"]
-        elif key == "configMapRef":
-            yield "ConfigMap", value["name"], ""
-        elif key == "configMap" and isinstance(value, dict):
+        elif key in ("configMapRef", "configMap") and isinstance(value, dict):
             yield "ConfigMap", value["name"], ""
         elif key == "secret" and isinstance(value, dict):
             for item in value.get("items", [{"key": ""}]):
                 yield "Secret", value["secretName"], item["key"]
-        elif key in ("secretName",) and isinstance(value, str):
+        elif key == "secretName" and isinstance(value, str):
             yield "Secret", value, ""
         elif key in ("imagePullSecrets", "secrets"):
             yield from (("Secret", each["name"], "") for each in value)
@@ -133,7 +137,11 @@ def test_everything_that_is_referred_to_is_there(name: str, renderings: Mapping[
         assert ("ServingRuntime", each["spec"]["predictor"]["model"]["runtime"]) in there
     for _, pod in rendering.pods():
         for option in (option for container in pod.containers for option in container.get("args", ())):
-            for flag, kind in (("--secret=", "Secret"), ("--config-map=", "ConfigMap"), ("--features-secret=", "Secret")):
+            for flag, kind in (
+                ("--secret=", "Secret"),
+                ("--config-map=", "ConfigMap"),
+                ("--features-secret=", "Secret"),
+            ):
                 if str(option).startswith(flag):
                     assert (kind, option.removeprefix(flag)) in there
             if str(option).startswith("--volume-claim="):
@@ -225,4 +233,6 @@ def test_a_pod_tells_apart() -> None:
         _ = bad.containers[0]["securityContext"]["allowPrivilegeEscalation"]
     assert not matches({"matchLabels": {"a": "b"}}, {"a": "c"})
     assert not matches({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"b": "c"})
-    assert list(references({"env": [{"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]})) == [("Secret", "s", "k")]
+    assert list(references({"env": [{"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]})) == [
+        ("Secret", "s", "k")
+    ]

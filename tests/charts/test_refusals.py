@@ -1,4 +1,4 @@
-"""Values that cannot be are refused before anything is installed, in words that say what was got and what is expected."""
+"""Values that cannot be are refused before anything is installed, saying what was got and what is expected."""
 
 import copy
 from typing import Any
@@ -78,7 +78,10 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
     ({"models": [{"name": "edsr_x4"}, {"name": "edsr_x4"}]}, "models: got edsr_x4 twice"),
     ({"models": [{"name": "edsr_x4", "minReplicas": 2}]}, "models: got 2 to 1 pods of edsr_x4"),
     ({"inference": {"minReplicas": 0}}, "models: got minReplicas 0 of edsr_light_x4, expected 1 or more, or keda"),
-    ({"inference": {"runtime": "torchserve"}}, "models: got no storageUri of edsr_light_x4 with the runtime torchserve"),
+    (
+        {"inference": {"runtime": "torchserve"}},
+        "models: got no storageUri of edsr_light_x4 with the runtime torchserve",
+    ),
     (
         {
             "inference": {"runtime": "torchserve", "autoscaling": {"by": "keda"}},
@@ -126,7 +129,10 @@ def test_notes_tell_the_next_command() -> None:
     assert "There is no storage" in notes
     endpoint = {"storage": {**S3, "endpoint": "https://objects:9000", "region": "x"}}
     notes = " ".join(render(endpoint).notes.replace("\\\n", " ").split())
-    assert "annotate secret keys --overwrite serving.kserve.io/s3-endpoint=objects:9000 serving.kserve.io/s3-usehttps=1" in notes
+    assert (
+        "annotate secret keys --overwrite serving.kserve.io/s3-endpoint=objects:9000 serving.kserve.io/s3-usehttps=1"
+        in notes
+    )
     notes = " ".join(render(PIPELINES).notes.replace("\\\n", " ").split())
     assert "submit train_and_deploy" in notes
     assert "--image=loupe-worker:0.1.0 --secret=keys --config-map=loupe-storage" in notes

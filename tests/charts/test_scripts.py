@@ -50,7 +50,7 @@ def test_the_test_passes_where_models_and_page_upscale(script: str, servers: tup
 
 
 def test_the_test_fails_where_one_does_not(script: str, servers: tuple[str, str]) -> None:
-    inference, page = servers
+    inference, _ = servers
     done = run(script, inference, "edsr_x9")
     assert done.returncode == 1
     assert "No model 'edsr_x9'" in done.stderr

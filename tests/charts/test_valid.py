@@ -97,7 +97,9 @@ def test_names_follow_the_release() -> None:
     rendering = render(name="pictures", namespace="a")
     assert rendering.one("Deployment", "pictures-loupe-web")["metadata"]["namespace"] == "a"
     assert render({"fullnameOverride": "photo"}, name="pictures").one("Service", "photo-web")
-    named = [each for each in render(read(CI[2]), name="b").objects if not each["metadata"]["name"].startswith("b-loupe")]
+    named = [
+        each for each in render(read(CI[2]), name="b").objects if not each["metadata"]["name"].startswith("b-loupe")
+    ]
     assert {each["kind"] for each in named} <= {"InferenceService", "PodDisruptionBudget"}
 
 
@@ -139,4 +141,7 @@ def test_versions_are_the_project_s() -> None:
     images = {container["image"] for _, pod in render().pods() for container in pod.containers}
     assert images == {f"loupe-web:{__version__}", f"loupe-serving:{__version__}"}
     tagged = render({"image": {"registry": "registry.example/x", "tag": "2"}})
-    assert tagged.one("ServingRuntime", "loupe-native")["spec"]["containers"][0]["image"] == "registry.example/x/loupe-serving:2"
+    assert (
+        tagged.one("ServingRuntime", "loupe-native")["spec"]["containers"][0]["image"]
+        == "registry.example/x/loupe-serving:2"
+    )
