@@ -95,7 +95,7 @@ ports:
 {{- define "loupe.gatewayPeer" -}}
 - namespaceSelector:
     matchExpressions:
-      - {key: kubernetes.io/metadata.name, operator: In, values: {{ .Values.networkPolicy.gatewayNamespaces | toJson }}}
+      - {key: kubernetes.io/metadata.name, operator: In, values: [{{ join ", " .Values.networkPolicy.gatewayNamespaces }}]}
 {{- end -}}
 
 {{/* From the page or the test to models. */}}
