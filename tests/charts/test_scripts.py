@@ -94,7 +94,13 @@ def test_shell_and_yaml_and_dockerfile_are_clean(renderings: dict[str, Rendering
     written = [CHART / "Chart.yaml", CHART / "values.yaml", *(CHART / "ci").glob("*.yaml")]
     checks = [
         ["yamllint", "--strict", "-c", str(ROOT / ".yamllint"), *map(str, written)],
-        ["yamllint", "--strict", "-d", f"{{extends: {ROOT / '.yamllint'}, rules: {{line-length: disable}}}}", *rendered],
+        [
+            "yamllint",
+            "--strict",
+            "-d",
+            f"{{extends: {ROOT / '.yamllint'}, rules: {{line-length: disable}}}}",
+            *rendered,
+        ],
         ["hadolint", str(ROOT / "Dockerfile")],
         ["shellcheck", str(ROOT / ".ci" / "run"), *map(str, (ROOT / "images").glob("*.sh"))],
     ]

@@ -81,5 +81,5 @@ http://{{ include "loupe.fullname" . }}-storage.{{ .Release.Namespace }}.svc.{{ 
 {{- end -}}
 
 {{- define "loupe.redisSecret" -}}
-{{ include "loupe.fullname" . }}-redis
+{{ .Values.features.redis.existingSecret | default (printf "%s-redis" (include "loupe.fullname" .)) }}
 {{- end -}}
