@@ -46,7 +46,7 @@ def _values(node: yaml.MappingNode, lines: list[str], path: tuple[str, ...]) -> 
 
 def _comment(lines: list[str], line: int) -> str:
     """The comment that ends on the line above."""
-    above = []
+    above: list[str] = []
     while line > 0 and lines[line - 1].lstrip().startswith("#"):
         line -= 1
         above.insert(0, lines[line].lstrip().lstrip("#").strip())

@@ -25,7 +25,7 @@ def draw(side: int) -> np.ndarray:
     """(side, side, 3): a gradient in two colours with an edge across it, the same at every size."""
     y, x = (np.mgrid[0:side, 0:side] + 0.5) / side
     edge = (x + y > 1) * 0.5
-    return np.rint(255 * np.stack([x / 2 + edge, y / 2 + edge, (1 - x) / 2 + edge], -1)).astype(np.uint8)
+    return np.asarray(np.rint(255 * np.stack([x / 2 + edge, y / 2 + edge, (1 - x) / 2 + edge], -1)), dtype=np.uint8)
 
 
 def png(pixels: np.ndarray) -> bytes:
