@@ -61,6 +61,10 @@ start models serving -e LOUPE_SERVE_MODELS=edsr_fast_x2,edsr_fast_x4 -- python -
 start page web -e LOUPE_INFERENCE_URL=http://models:8080 -e LOUPE_OFFER_MODELS=edsr_fast_x2,edsr_fast_x4
 wait_for models 180 python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/v2/health/ready')"
 wait_for page 60 python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz')"
+if [ "$tool" = podman ]; then # by hand, since podman has systemd run them, which a container has not
+  podman healthcheck run "$name-models"
+  podman healthcheck run "$name-page"
+fi
 "$tool" run --rm "${as_the_chart[@]}" -v "$PWD/charts/loupe/files/try_models.py:/try_models.py:ro" \
   "${prefix}loupe-web:$tag" python /try_models.py http://models:8080 edsr_fast_x2 edsr_fast_x4 --page http://page:8000
 "$tool" run --rm "${as_the_chart[@]}" -v "$PWD/docs/before_after.jpg:/photo.jpg:ro" -v "$PWD/images/photo.py:/photo.py:ro" \
