@@ -10,7 +10,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 PIPELINE ?=
-.PHONY: help run pipeline check check-python check-page test page bench screenshots clean
+.PHONY: help run pipeline check check-python check-page check-chart test images test-images page bench screenshots clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,7 @@ run: $(VENV)/.run-$(RUNTIME) ## start the page and the inference server (RUNTIME
 pipeline: $(VENV)/.pipeline ## the whole pipeline on this machine, on sample photos; `make run` then serves its model
 	@$(BIN)/python -m pipelines run train_and_deploy $(PIPELINE)
 
-check: check-python check-page ## formatting, lint, types, imports; the page's too when Node is there
+check: check-python check-chart check-page ## formatting, lint, types, imports, chart; the page's too when Node is there
 
 check-python: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -39,6 +39,15 @@ check-page: ## the page: types, unit tests, and that what is committed is what i
 
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest
+
+check-chart: $(VENV)/.dev ## that the chart's table of values and its schema are what values.yaml says
+	$(BIN)/python -m docs.chart_values --check
+
+images: ## the images worker, serving and web, with docker, podman or buildah
+	images/build.sh
+
+test-images: ## build the images and run them as the chart does (docker or podman; takes minutes)
+	images/test.sh
 
 page: ## build the page into frontend/web/dist (needs Node 20)
 	cd frontend/web && npm ci --no-audit --no-fund --loglevel=error && npm run build

@@ -1,6 +1,6 @@
 """``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine.
 
-``submit`` and ``schedule`` do it on a Kubeflow Pipelines server, now or at set times.
+``submit`` and ``schedule`` do it on a Kubeflow Pipelines server, now or at set times; ``upload`` only puts it there.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loupe.errors import LoupeError
+from loupe.errors import InvalidOption, LoupeError
 from pipelines.arguments import FINGERPRINT, parse, placement_of, server_of, timing_of, values_of
 from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
@@ -27,7 +27,7 @@ from pipelines.summary import table_of
 def main(arguments: list[str] | None = None) -> int:
     """Parse, then do it. Returns the exit code."""
     options = parse(arguments)
-    commands = {"compile": _compile, "run": _run, "submit": _submit, "schedule": _schedule}
+    commands = {"compile": _compile, "run": _run, "upload": _upload_all, "submit": _submit, "schedule": _schedule}
     try:
         return commands[options.command](options)
     except LoupeError as error:
@@ -54,6 +54,16 @@ def _run(options: argparse.Namespace) -> int:
     if summary.failed:
         print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
     return 1 if summary.failed else 0
+
+
+def _upload_all(options: argparse.Namespace) -> int:
+    names = options.names or list(PIPELINES)
+    if options.version_name and len(names) > 1:
+        raise InvalidOption(f"version-name: got it for {len(names)} pipelines, expected one")
+    with connected(server_of(options, os.environ)) as client:
+        for options.name in names:
+            _upload(options, client, build(options.name, placement_of(options)))
+    return 0
 
 
 def _submit(options: argparse.Namespace) -> int:

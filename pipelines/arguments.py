@@ -1,4 +1,4 @@
-"""The command line of ``python -m pipelines``: compile, run, submit, schedule."""
+"""The command line of ``python -m pipelines``: compile, run, upload, submit, schedule."""
 
 import argparse
 import json
@@ -28,13 +28,19 @@ DESCRIPTION = "Pipelines: YAML for a cluster, a run on this machine, runs and sc
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; all but ``compile`` take the pipeline's own parameters. Exits with 2 when it does not fit."""
+    """The command line; ``run``, ``submit`` and ``schedule`` take the pipeline's own parameters too.
+
+    Exits with 2 when it does not fit.
+    """
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")
-    writing.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
+    uploading = commands.add_parser("upload", help="put versions on a server, without running them")
+    for command in (writing, uploading):
+        command.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
+        _add_placement(command)
+    _add_server(uploading)
     writing.add_argument("-o", "--output", type=Path, default=Path("runs/compiled"), help="folder of the YAML files")
-    _add_placement(writing)
     run = commands.add_parser("run", help="run on this machine").add_subparsers(dest="name", required=True)
     submit = commands.add_parser("submit", help="run on a server").add_subparsers(dest="name", required=True)
     schedule = commands.add_parser("schedule", help="run on a server at set times")
@@ -63,6 +69,7 @@ def placement_of(options: argparse.Namespace) -> Placement:
         return Placement(
             secret=options.secret,
             config_map=options.config_map,
+            features_secret=options.features_secret,
             volume_claim=claim,
             volume_path=path or Placement.volume_path,
             gpus=options.gpus,
@@ -154,6 +161,7 @@ def _add_placement(command: argparse.ArgumentParser) -> None:
     group.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
     group.add_argument("--secret", default="", help="Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     group.add_argument("--config-map", default="", help="ConfigMap with LOUPE_STORAGE, S3_ENDPOINT_URL, AWS_REGION")
+    group.add_argument("--features-secret", default="", help="Secret with LOUPE_FEATURES_REDIS (default: no Redis)")
     group.add_argument(
         "--volume-claim", default="", metavar="NAME[:PATH]", help="claim that all steps mount (at /data), for downloads"
     )

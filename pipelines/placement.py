@@ -17,6 +17,7 @@ from kfp import kubernetes
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 STORAGE = "LOUPE_STORAGE"
 ADDRESS = ("S3_ENDPOINT_URL", "AWS_REGION")  # Amazon's own S3 needs neither
+FEATURES = "LOUPE_FEATURES_REDIS"
 EFFECTS = ("", "NoSchedule", "PreferNoSchedule", "NoExecute")
 BACKOFF = {"backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "600s"}
 
@@ -57,6 +58,8 @@ class Placement:
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
     config_map: str = ""
     """ConfigMap with LOUPE_STORAGE and, unless it is Amazon's, S3_ENDPOINT_URL; AWS_REGION is read too."""
+    features_secret: str = ""
+    """Secret with LOUPE_FEATURES_REDIS, the online features' address and password; without it they are in SQLite."""
     volume_claim: str = ""
     """PersistentVolumeClaim that all steps mount; ReadWriteMany unless all run on one node."""
     volume_path: str = "/data"
@@ -72,7 +75,7 @@ class Placement:
     """False: no step is answered from the cache, whatever it says."""
 
     def __post_init__(self) -> None:
-        for name in ("secret", "config_map", "volume_claim"):
+        for name in ("secret", "config_map", "features_secret", "volume_claim"):
             if value := getattr(self, name):
                 _check(name, value, SUBDOMAIN, "a name of a-z, 0-9, '-' and '.'")
         for value in self.image_pull_secrets:
@@ -113,6 +116,8 @@ class Placement:
         if self.config_map:
             kubernetes.use_config_map_as_env(task, self.config_map, {STORAGE: STORAGE})
             kubernetes.use_config_map_as_env(task, self.config_map, {key: key for key in ADDRESS}, optional=True)
+        if self.features_secret:
+            kubernetes.use_secret_as_env(task, self.features_secret, {FEATURES: FEATURES})
         if self.volume_claim:
             kubernetes.mount_pvc(task, self.volume_claim, self.volume_path)
         for label, value in self.node_selector.items():

@@ -13,7 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from serving.runtimes import FORMAT, NATIVE, NATIVE_PORT, WRITABLE, Manifest, container, env_list, kserve_probes
+from serving.runtimes import (
+    DRAIN_SECONDS,
+    FORMAT,
+    NATIVE,
+    NATIVE_PORT,
+    WRITABLE,
+    Manifest,
+    container,
+    env_list,
+    kserve_probes,
+)
 
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")  # RFC 1035; KServe and Kubernetes append to it, up to 63
 OLDEST = (0, 15)  # the first with autoScaling
@@ -93,6 +103,8 @@ class Service:
     tolerations: tuple[Mapping[str, str], ...] = ()
     service_account: str | None = None
     """Its Secret opens the storage."""
+    grace_seconds: int = 80
+    """Between the word to leave and being killed, in standard mode: draining, then the longest tile."""
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -166,9 +178,7 @@ def _predictor(service: Service, storage_uri: str) -> Manifest:
     predictor: Manifest = {
         "minReplicas": service.min_replicas,
         "maxReplicas": service.max_replicas,
-        # Else Kubernetes puts LOUPE_PORT=tcp://... into pods beside a Service called loupe.
-        "enableServiceLinks": False,
-        "automountServiceAccountToken": False,
+        **_pod(service),
         "model": {
             "modelFormat": {"name": FORMAT},
             "runtime": service.runtime,
@@ -188,19 +198,32 @@ def _predictor(service: Service, storage_uri: str) -> Manifest:
     return predictor
 
 
+def _pod(service: Service) -> Manifest:
+    """How pods come and go without dropping a request; Knative sees to that itself."""
+    # Else Kubernetes puts LOUPE_PORT=tcp://... into pods beside a Service called loupe.
+    common: Manifest = {"enableServiceLinks": False, "automountServiceAccountToken": False}
+    if service.mode == "knative":
+        return common
+    return {
+        **common,
+        "terminationGracePeriodSeconds": service.grace_seconds,
+        "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+    }
+
+
 def _transformer(service: Service, transformer: Transformer) -> Manifest:
     # The controller adds --predictor_host and --http_port, and where we say none --model_name, as the Service's.
     arguments = ["--model_name", service.model, "--predictor-model", service.model]
     # KEDA needs a metric for each component, and the predictor's query does not tell how busy a transformer is.
     scaling = {} if service.mode == "knative" or service.autoscaling is None else _scaling(HPA())
+    drain = 0 if service.mode == "knative" else DRAIN_SECONDS
     return {
         "minReplicas": transformer.min_replicas,
         "maxReplicas": transformer.max_replicas,
-        "enableServiceLinks": False,
-        "automountServiceAccountToken": False,
+        **_pod(service),
         "containers": [
             {
-                **container(transformer.image, WRITABLE, NATIVE_PORT),
+                **container(transformer.image, WRITABLE, NATIVE_PORT, drain),
                 "command": ["python", "-m", "serving.transformer"],
                 "args": arguments,
                 "resources": _resources(transformer.cpu, transformer.memory, {}),

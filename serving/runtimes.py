@@ -17,6 +17,8 @@ FORMAT = "loupe"
 NATIVE, TORCHSERVE = "loupe-native", "loupe-torchserve"
 NATIVE_PORT, TORCHSERVE_PORT, MANAGEMENT_PORT, METRICS_PORT = 8080, 8085, 8082, 8083
 CONTAINER = "kserve-container"  # the name that KServe looks for
+DRAIN_SECONDS = 10  # between leaving the Service and SIGTERM, for the news to reach every proxy
+LOAD_SECONDS = 300  # that loading a model may take
 
 # The restricted profile of the Pod Security Standards, with a root that cannot be written on top.
 SECURITY: Manifest = {
@@ -40,21 +42,33 @@ RUN_TORCHSERVE = (
 
 
 def serving_runtime_native(
-    *, image: str, name: str = NATIVE, namespace: str = "default", env: Mapping[str, str] | None = None
+    *,
+    image: str,
+    name: str = NATIVE,
+    namespace: str = "default",
+    env: Mapping[str, str] | None = None,
+    drain_seconds: int = DRAIN_SECONDS,
+    load_seconds: int = LOAD_SECONDS,
 ) -> Manifest:
-    """``python -m serving``: KServe's model server over torch or OpenVINO."""
+    """``python -m serving``: KServe's model server over torch or OpenVINO. Knative allows no ``drain_seconds``: 0."""
     variables = {"LOUPE_MODELS_DIR": MODELS, **WRITABLE, **(env or {})}
     serving = {
-        **container(image, variables, NATIVE_PORT),
+        **container(image, variables, NATIVE_PORT, drain_seconds),
         "command": ["python", "-m", "serving"],
         "args": ["--host", "0.0.0.0", "--port", str(NATIVE_PORT)],  # noqa: S104  # a pod's own
-        **kserve_probes(NATIVE_PORT),
+        **kserve_probes(NATIVE_PORT, load_seconds),
     }
     return _runtime(name, namespace, serving, ["v2", "v1", "grpc-v2"], metrics_port=NATIVE_PORT)
 
 
 def serving_runtime_torchserve(
-    *, image: str, name: str = TORCHSERVE, namespace: str = "default", env: Mapping[str, str] | None = None
+    *,
+    image: str,
+    name: str = TORCHSERVE,
+    namespace: str = "default",
+    env: Mapping[str, str] | None = None,
+    drain_seconds: int = DRAIN_SECONDS,
+    load_seconds: int = LOAD_SECONDS,
 ) -> Manifest:
     """TorchServe over ``config/config.properties`` and ``model-store/`` of the version that is mounted."""
     variables = {
@@ -71,14 +85,14 @@ def serving_runtime_torchserve(
     }
     ping = {"httpGet": {"path": "/ping", "port": TORCHSERVE_PORT}, "timeoutSeconds": 5}
     serving = {
-        **container(image, variables, TORCHSERVE_PORT),
+        **container(image, variables, TORCHSERVE_PORT, drain_seconds),
         "command": ["sh", "-c", RUN_TORCHSERVE],
         "workingDir": "/tmp",  # noqa: S108  # it writes beside itself
         "startupProbe": {
             "exec": {"command": ["python", "-c", WORKERS_READY]},
             "periodSeconds": 5,
             "timeoutSeconds": 10,
-            "failureThreshold": 60,
+            "failureThreshold": load_seconds // 5,
         },
         "readinessProbe": {**ping, "periodSeconds": 5},
         "livenessProbe": {**ping, "periodSeconds": 10, "failureThreshold": 6},
@@ -102,8 +116,10 @@ def _runtime(name: str, namespace: str, serving: Manifest, protocols: list[str],
     }
 
 
-def container(image: str, env: Mapping[str, str], port: int) -> Manifest:
+def container(image: str, env: Mapping[str, str], port: int, drain_seconds: int = 0) -> Manifest:
     """What all containers share. One port only: Knative allows no more."""
+    # Requests that come while proxies still know the pod are answered.
+    drain = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", str(drain_seconds)]}}}}
     return {
         "name": CONTAINER,
         "image": image,
@@ -111,14 +127,15 @@ def container(image: str, env: Mapping[str, str], port: int) -> Manifest:
         "ports": [{"containerPort": port, "protocol": "TCP"}],
         "securityContext": {**SECURITY, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        **(drain if drain_seconds else {}),
     }
 
 
-def kserve_probes(port: int) -> Manifest:
+def kserve_probes(port: int, load_seconds: int = LOAD_SECONDS) -> Manifest:
     """Of the embedded server: alive at once, ready once its models are loaded."""
     live, ready = ({"httpGet": {"path": f"/v2/health/{name}", "port": port}} for name in ("live", "ready"))
     return {
-        "startupProbe": {**ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 150},
+        "startupProbe": {**ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": load_seconds // 2},
         "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 5},
         "livenessProbe": {**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
     }

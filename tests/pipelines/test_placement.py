@@ -17,6 +17,7 @@ from pipelines.running import local_runner
 FULL = Placement(
     secret="loupe-s3",
     config_map="loupe",
+    features_secret="loupe-redis",
     volume_claim="loupe-data",
     volume_path="/mnt/data",
     gpus=2,
@@ -97,7 +98,8 @@ def test_the_platform_gets_the_rest(tmp_path: Path) -> None:
     _, platform = compiled(one_step(FULL), tmp_path)
     made = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-double"]
     config = ParseDict(made, KubernetesExecutorConfig())  # what the cluster's driver reads, strictly
-    (secret,) = config.secret_as_env
+    secret, features = config.secret_as_env
+    assert (features.secret_name, features.key_to_env[0].env_var) == ("loupe-redis", "LOUPE_FEATURES_REDIS")
     assert (secret.secret_name, secret.optional) == ("loupe-s3", False)
     assert {pair.secret_key: pair.env_var for pair in secret.key_to_env} == {
         "AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",

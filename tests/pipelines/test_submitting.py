@@ -84,6 +84,22 @@ def test_a_profile_s_token_and_namespace_are_sent(
     assert len(kubeflow.kept["runs"]) == 2
 
 
+def test_pipelines_are_uploaded_without_being_run(kubeflow: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["upload", "prepare_data", "batch_upscale", "--host", kubeflow.url, "--image", "worker:1"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["prepare_data", "batch_upscale"]
+    assert all(line.endswith("uploaded") for line in said)
+    assert [each["display_name"] for each in kubeflow.kept["pipelines"]] == ["prepare_data", "batch_upscale"]
+    assert main(arguments) == 0
+    assert all(line.endswith("is there already") for line in capsys.readouterr().err.splitlines())
+    assert not kubeflow.kept["runs"]
+    assert main([*arguments, "--version-name", "1"]) == 2
+    assert "version-name: got it for 2 pipelines, expected one" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["upload", "nothing", "--host", kubeflow.url])
+
+
 def test_waiting_follows_the_steps(
     kubeflow: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

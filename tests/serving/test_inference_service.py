@@ -206,5 +206,18 @@ def test_a_service_that_cannot_be_is_refused(change: dict[str, Any], said: str) 
         Canary(storage_uri="s3://x", percent=101)
 
 
+def test_pods_finish_what_they_work_on_before_they_go() -> None:
+    for component in make(**FULL)["spec"].values():
+        assert component["terminationGracePeriodSeconds"] == 80
+        assert component["deploymentStrategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert make(grace_seconds=200)["spec"]["predictor"]["terminationGracePeriodSeconds"] == 200
+    (container,) = make(**FULL)["spec"]["transformer"]["containers"]
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "10"]
+    knative = make(**{**FULL, "mode": "knative", "autoscaling": None})["spec"]  # which refuses all of it
+    for component in knative.values():
+        assert not {"terminationGracePeriodSeconds", "deploymentStrategy"} & component.keys()
+    assert "lifecycle" not in knative["transformer"]["containers"][0]
+
+
 def test_a_name_without_underscores() -> None:
     assert service_name("edsr_fast_x4") == "edsr-fast-x4"

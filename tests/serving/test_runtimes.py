@@ -110,6 +110,16 @@ def test_the_native_arguments_fit_the_command_line() -> None:
     assert variables_of(container)["LOUPE_MODELS_DIR"] == "/mnt/models"
 
 
+def test_a_container_drains_before_it_stops_but_not_in_knative() -> None:
+    for manifest in RUNTIMES:
+        assert container_of(manifest)["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
+    for make in (serving_runtime_native, serving_runtime_torchserve):
+        container = container_of(make(image=IMAGE, drain_seconds=0, load_seconds=600))
+        assert "lifecycle" not in container
+        probe = container["startupProbe"]
+        assert probe["periodSeconds"] * probe["failureThreshold"] == 600
+
+
 def test_more_variables_win() -> None:
     manifest = serving_runtime_native(image=IMAGE, env={"LOUPE_BACKEND": "torch", "HOME": "/tmp/home"})
     assert variables_of(container_of(manifest))["LOUPE_BACKEND"] == "torch"
