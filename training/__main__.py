@@ -24,7 +24,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="what to train")
     parser.add_argument(
-        "--data", default="div2k", help="a folder, s3://bucket/prefix, or div2k (default: downloaded once)"
+        "--data",
+        default="div2k",
+        help="a folder, s3://bucket/prefix, an array.npy, or div2k (default: downloaded once)",
     )
     parser.add_argument("--valid", help="pictures to validate on (default: div2k's own, or the last 3%% of --data)")
     parser.add_argument("--output", type=Path, help="folder of the run (default: runs/RECIPE)")
@@ -57,11 +59,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from training.loop import Options, train
+    from training.pack import MINIMUM
     from training.prepare import prepare_data
 
     try:
         recipe = choose_recipe(options)
-        data, valid = prepare_data(options.data, options.valid, recipe.scale, options.store, quiet=options.quiet)
+        data, valid = prepare_data(
+            options.data,
+            options.valid,
+            recipe.scale,
+            options.store,
+            quiet=options.quiet,
+            minimum=min(MINIMUM, recipe.patch * recipe.scale),
+            shrink=recipe.shrink,
+        )
         weights = None
         if options.features:
             from training.features.sampling import read_weights
