@@ -174,7 +174,7 @@ def pixel_recursive_faces_small() -> Recipe:
     recipe = _pixel_recursive(
         name="pixel_recursive_faces_small",
         config=SMALL,
-        steps=14_000,
+        steps=10_000,
         learning_rate=1e-3,
         summary="Draws plausible faces from 8x8 pixels, small enough for a CPU",
     )
