@@ -187,7 +187,12 @@ class PixelRecursive(nn.Module):
     def forward(self, lr: Tensor, hr: Tensor) -> Logits:
         conditioning = self.conditioning(centred(lr))  # (N,768,H,W)
         joint = conditioning + self.prior(centred(hr))
-        return Logits(joint.unflatten(1, (3, LEVELS)), conditioning.unflatten(1, (3, LEVELS)))
+        return Logits(split_colours(joint), split_colours(conditioning))
+
+
+def split_colours(logits: Tensor) -> Tensor:
+    """(N,768,H,W) -> (N,3,256,H,W)."""
+    return logits.view(len(logits), 3, LEVELS, *logits.shape[2:])
 
 
 def centred(picture: Tensor) -> Tensor:
