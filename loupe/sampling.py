@@ -55,6 +55,10 @@ class Lanes:
     uniforms: NDArray[np.float64]  # (N,H,W,3)
     pictures: Bytes  # (N,H,W,3): what is known is in it, the rest is drawn into it
     known: NDArray[np.bool_]  # (H,W)
+    origin: tuple[int, int] = (
+        0,
+        0,
+    )  # the pixel that ``conditioning`` and ``uniforms`` begin with: all before are known
 
 
 class Sampler:
@@ -126,6 +130,7 @@ def draw_lanes(flat: Flat, lanes: Lanes, choice: Choice, on_row: OnRow | None = 
     inside = steps.canvas[flat.reach :, flat.reach : flat.reach + width, :, :count]  # a view
     inside[lanes.known] = to_input(lanes.pictures.transpose(1, 2, 3, 0)[lanes.known])
     values = np.zeros(steps.canvas.shape[-1], steps.canvas.dtype)
+    top, left = lanes.origin
     for y in range(height):
         steps.begin_row(y)
         for first, last, known in runs(lanes.known[y]):
@@ -137,8 +142,8 @@ def draw_lanes(flat: Flat, lanes: Lanes, choice: Choice, on_row: OnRow | None = 
                 steps.begin_pixel(y, x)
                 for colour in range(3):
                     logits = steps.logits(colour)[:, :count]
-                    logits += lanes.conditioning[y, x, colour][:, lanes.owner]
-                    levels = choose(logits, lanes.uniforms[:, y, x, colour], choice)
+                    logits += lanes.conditioning[y - top, x - left, colour][:, lanes.owner]
+                    levels = choose(logits, lanes.uniforms[:, y - top, x - left, colour], choice)
                     entropy[:, y, x] += entropy_bits(logits)
                     lanes.pictures[:, y, x, colour] = levels
                     values[:count] = to_input(levels)

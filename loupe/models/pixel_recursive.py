@@ -213,6 +213,15 @@ def to_levels(picture: Tensor) -> Tensor:
     return (picture * (LEVELS - 1)).round().long()
 
 
+def conditioning_reach(config: PixelRecursiveConfig) -> int:
+    """How many low-resolution pixels to each side the conditioning network can see."""
+    doublings = config.scale.bit_length() - 1
+    at_full_size = 2 * config.blocks  # 3x3 convolutions; each coarser grid counts twice, and so does the step between
+    for _ in range(doublings):
+        at_full_size = -(-(at_full_size + 1) // 2) + 2 * config.blocks
+    return at_full_size
+
+
 def prior_reach(config: PixelRecursiveConfig) -> int:
     """How many pixels to the left, above and to the right of a pixel the prior can see."""
     return config.first_kernel // 2 + config.layers * (config.kernel // 2)

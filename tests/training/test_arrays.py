@@ -1,5 +1,8 @@
 """Small pictures in an array, and small files, packed and trained on like photos."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +129,16 @@ def test_the_command_line_learns_in_half_precision(
 
 def interrupt(*_: object) -> None:
     raise InterruptedError
+
+
+def test_two_processes_train_the_shipped_recipe(array: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "training"]
+    command += ["--recipe", "pixel_recursive_faces_small", "--data", str(array), "--store", str(tmp_path / "store")]
+    command += ["--steps", "2", "--batch", "2", "--validate-every", "2", "--quiet", "--device", "cpu"]
+    command += ["--output", str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    _, info = load_model(tmp_path / "run" / "model.safetensors")
+    assert info.name == "pixel_recursive_faces_small"
+    assert 5 < info.metrics["valid_bits_per_subpixel"] < 9
