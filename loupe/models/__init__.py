@@ -3,7 +3,9 @@
 from torch import nn
 
 from loupe.models.edsr import EDSR, EDSRConfig
+from loupe.models.pixel_recursive import PixelRecursive, PixelRecursiveConfig
 
 MODELS: dict[str, tuple[type, type[nn.Module]]] = {
     "edsr": (EDSRConfig, EDSR),
+    "pixel_recursive": (PixelRecursiveConfig, PixelRecursive),
 }
