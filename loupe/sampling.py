@@ -189,5 +189,8 @@ def draw_naively(
 @torch.no_grad()
 def bits_per_subpixel(model: PixelRecursive, lr: Tensor, hr: Tensor) -> Tensor:
     """How surprised the model is by each picture: (N,3,h,w) and (N,3,H,W) in [0,1] -> (N,)."""
-    each = [nats(model(x[None], y[None]).joint, y[None]).mean() for x, y in zip(lr, hr, strict=True)]
+    dtype = model.prior.logits.weight.dtype
+    each = [
+        nats(model(x[None], y[None]).joint, y[None]).mean() for x, y in zip(lr.to(dtype), hr.to(dtype), strict=True)
+    ]
     return torch.stack(each) / math.log(2)
