@@ -9,13 +9,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run check check-python check-page test page bench screenshots clean
+PIPELINE ?=
+.PHONY: help run pipeline check check-python check-page test page bench screenshots clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run-$(RUNTIME) ## start the page and the inference server (RUNTIME=embedded or torchserve)
 	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) $(BIN)/honcho start
+
+pipeline: $(VENV)/.pipeline ## the whole pipeline on this machine, on sample photos; `make run` then serves its model
+	@$(BIN)/python -m pipelines run train_and_deploy $(PIPELINE)
 
 check: check-python check-page ## formatting, lint, types, imports; the page's too when Node is there
 
@@ -61,7 +65,12 @@ $(VENV)/.run-%: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[run$(if $(filter torchserve,$*),$(comma)torchserve)]'
 	@touch $@
 
+$(VENV)/.pipeline: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing what pipelines need into $(VENV): once, and it takes some minutes"
+	$(PIP) -e '.[pipelines]'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing what development needs into $(VENV): once, and it takes some minutes"
 	$(PIP) -e '.[dev]'
-	@touch $@ $(VENV)/.run-embedded $(VENV)/.run-torchserve
+	@touch $@ $(VENV)/.run-embedded $(VENV)/.run-torchserve $(VENV)/.pipeline

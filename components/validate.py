@@ -20,7 +20,7 @@ def validate(
 
     from training.inspection import Rules, inspect_manifest, require_enough
     from training.inspection_page import render_html, render_markdown
-    from training.manifest import read_manifest, write_manifest
+    from training.manifest import read_manifest, with_validation, write_manifest
     from training.shards import plan_parts
 
     given = read_manifest(Path(manifest.path))
@@ -30,7 +30,7 @@ def validate(
     for name, count in [("kept", len(seen.kept)), ("dropped", len(seen.dropped)), *seen.counts.items()]:
         metrics.log_metric(name, count)
     require_enough(seen)
-    remaining = given.only(seen.kept)
+    remaining = with_validation(given.only(seen.kept))
     write_manifest(remaining, Path(kept.path))
     kept.metadata["version"] = remaining.version
     return plan_parts(remaining, pictures_a_part)

@@ -38,7 +38,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     """The page's server. Raises StorageError when its storage is no address of one."""
     store = Results(open_storage(settings.storage), ttl=settings.results_ttl)
     jobs = Jobs(settings.jobs, settings.jobs_waiting)
-    metrics = Metrics(jobs)
+    metrics = Metrics(jobs, observe_share=settings.observe_share)
     client = httpx.AsyncClient(timeout=httpx.Timeout(5, connect=2), trust_env=False)
     catalogue = Catalogue(settings, client)
     desk = Desk(settings=settings, jobs=jobs, results=store, metrics=metrics)

@@ -4,6 +4,7 @@ import asyncio
 import io
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 from PIL import Image
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from frontend.settings import WebSettings
 from loupe.checkpoint import CheckpointInfo
 from loupe.errors import ModelNotFound
-from loupe.open_inference import Answer, endpoint, request_body
+from loupe.open_inference import TILE_HEADER, Answer, Parameters, endpoint, request_body
 from loupe.registry import default_model, list_models
 
 FRESH_SECONDS = 3.0  # how long an answer about readiness is believed
@@ -28,7 +29,7 @@ class Model(BaseModel):
     parameters: int | None = None
     metrics: Mapping[str, float] = Field(default_factory=dict)
     license: str = ""
-    version: str = ""
+    version: str = Field(default="", description="the one that answers now; else the one that is to")
     ready: bool = Field(description="whether the inference server answers for it now")
     default: bool = Field(description="the one to pick when a person does not choose")
 
@@ -39,7 +40,7 @@ class Catalogue:
     def __init__(self, settings: WebSettings, client: httpx.AsyncClient) -> None:
         self._settings = settings
         self._client = client
-        self._seen: dict[str, tuple[float, int | None]] = {}
+        self._seen: dict[str, tuple[float, Parameters | None]] = {}
 
     async def models(self) -> list[Model]:
         """Every model on offer, by factor, the best of each factor first."""
@@ -62,19 +63,19 @@ class Catalogue:
         if name not in names:
             raise ModelNotFound(f"no model called {name[:80]!r}; there are {', '.join(names) or 'none'}")
 
-    async def probe(self, name: str) -> int | None:
-        """The factor that the inference server gives for ``name`` or None when it does not answer."""
-        when, scale = self._seen.get(name, (0.0, None))
+    async def probe(self, name: str) -> Parameters | None:
+        """What the inference server says of ``name`` (its version, its factor), or None when it does not answer."""
+        when, said = self._seen.get(name, (0.0, None))
         if time.monotonic() - when < FRESH_SECONDS and when:
-            return scale
-        scale = await self._ask(name, scale)
-        self._seen[name] = (time.monotonic(), scale)
-        return scale
+            return said
+        said = await self._ask(name, said)
+        self._seen[name] = (time.monotonic(), said)
+        return said
 
-    async def _ask(self, name: str, before: int | None) -> int | None:
+    async def _ask(self, name: str, before: Parameters | None) -> Parameters | None:
         url, _ = endpoint(self._settings.inference_url, name)
         try:
-            answer = await self._client.post(url, content=_QUESTION)
+            answer = await self._client.post(url, content=_QUESTION, headers={TILE_HEADER: "1"})
         except httpx.TransportError:
             return None
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
@@ -82,7 +83,7 @@ class Catalogue:
         if answer.status_code != httpx.codes.OK:
             return None
         try:
-            return Answer.model_validate_json(answer.content).parameters.scale
+            return Answer.model_validate_json(answer.content).parameters
         except ValidationError:
             return None  # something answers there, but no inference server
 
@@ -101,12 +102,13 @@ class Catalogue:
         return names[0] if names else None
 
 
-def _model(name: str, info: CheckpointInfo | None, answer: int | None, default: bool) -> Model:
-    ready = answer is not None
-    if info is None:
-        return Model(name=name, scale=answer or None, ready=ready, default=default)
-    about = info.model_dump(include={"scale", "summary", "parameters", "metrics", "license", "version"})
-    return Model(name=name, ready=ready, default=default, **about)
+def _model(name: str, info: CheckpointInfo | None, answer: Parameters | None, default: bool) -> Model:
+    about: dict[str, Any] = {"scale": None}
+    if info:
+        about = info.model_dump(include={"scale", "summary", "parameters", "metrics", "license", "version"})
+    if answer:  # it may not have taken what was promoted a moment ago
+        about |= {"scale": answer.scale, "version": answer.version}
+    return Model(name=name, ready=answer is not None, default=default, **about)
 
 
 def _question() -> bytes:

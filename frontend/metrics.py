@@ -6,12 +6,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.jobs import Jobs
+from loupe.observed import Observer
 
 
 class Metrics:
     """Counters of the page's server; job gauges are read from ``jobs`` when Prometheus asks."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, *, observe_share: float = 1.0) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "loupe_web_requests",
@@ -28,6 +29,8 @@ class Metrics:
         )
         self.tiles = Counter("loupe_web_tiles", "Tiles enlarged", registry=self.registry)
         self.cache_hits = Counter("loupe_web_cache_hits", "Pictures answered from storage", registry=self.registry)
+        self.observer = Observer(share=observe_share)  # here, since only tiles go on to the inference server
+        self.registry.register(self.observer)
         running = Gauge("loupe_web_jobs_running", "Pictures being enlarged", registry=self.registry)
         running.set_function(lambda: jobs.running)
         waiting = Gauge("loupe_web_jobs_waiting", "Pictures in line", registry=self.registry)

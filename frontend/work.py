@@ -117,6 +117,7 @@ def _work(order: Order, desk: Desk, backend: RemoteBackend, control: Control) ->
     )
     key = result_key(order.data, model=order.model, version=version, options=options)
     desk.results.keep(key, encoded, result)
+    desk.metrics.observer.offer(order.model, picture)
     return key, result
 
 

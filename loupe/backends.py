@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import queue
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.float32]
 Device = Literal["auto", "cpu", "cuda"]
+IN_PROCESS = ("auto", "torch", "openvino")
 MAX_HALO = 12  # see docs/architecture.md: beyond this a tile's border differs by less than a rounding step
 
 
@@ -61,9 +63,11 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         self.name, self.version, self.scale, self.halo = info.name, info.version, info.scale, halo_of(info)
+        self.threads = torch.get_num_threads()
         use_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
         # The index is settled here: "cuda" alone would mean the first GPU in every other thread.
         self._device = torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
+        self.kind = "torch" if self._device.type == "cpu" else f"torch on {torch.cuda.get_device_name(self._device)}"
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
         model = model.eval().to(self._device, self._dtype)
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -81,12 +85,15 @@ class TorchBackend:
 class OpenVINOBackend:
     """A model in this process on OpenVINO, in float32 on the CPU; the torch model is converted when it is loaded."""
 
+    kind = "openvino"
+
     def __init__(self, model: nn.Module, info: CheckpointInfo, *, threads: int = 0) -> None:
         import openvino
 
         self.name, self.version, self.scale, self.halo = info.name, info.version, info.scale, halo_of(info)
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         options["INFERENCE_NUM_THREADS"] = threads or len(os.sched_getaffinity(0))
+        self.threads: int = options["INFERENCE_NUM_THREADS"]
         self._compiled = openvino.Core().compile_model(_convert(model), "CPU", options)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()  # a request holds buffers: one for each call at work
 
@@ -99,6 +106,9 @@ class OpenVINOBackend:
         result = np.clip(request.get_output_tensor().data, 0, 1)  # a copy: the request's own buffer is used again
         self._idle.put(request)
         return np.asarray(result)
+
+
+LocalBackend = TorchBackend | OpenVINOBackend
 
 
 def _convert(model: nn.Module) -> Any:
@@ -160,9 +170,16 @@ def open_backend(spec: str, model: str, settings: Settings) -> Backend:
         from loupe.remote import RemoteBackend
 
         return RemoteBackend(spec, model)
-    if spec not in ("auto", "torch", "openvino"):
-        raise InvalidOption(f"backend: got {spec!r}, expected auto, torch, openvino or http://host:port")
-    network, info = load_model(find_model(model, settings))
+    if spec not in IN_PROCESS:
+        raise InvalidOption(f"backend: got {spec!r}, expected {', '.join(IN_PROCESS)} or http://host:port")
+    return load_backend(find_model(model, settings), settings, spec)
+
+
+def load_backend(checkpoint: Path, settings: Settings, spec: str = "auto") -> LocalBackend:
+    """The checkpoint in this process, by ``spec`` as above. Raises CheckpointError, InvalidOption."""
+    if spec not in IN_PROCESS:
+        raise InvalidOption(f"backend: got {spec!r}, expected {', '.join(IN_PROCESS)}")
+    network, info = load_model(checkpoint)
     if spec == "openvino" or (spec == "auto" and _prefers_openvino()):
         return OpenVINOBackend(network, info, threads=settings.threads)
     return TorchBackend(network, info, threads=settings.threads, compile=settings.compile)

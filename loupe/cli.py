@@ -229,7 +229,8 @@ def evaluate_command(
                     )
                     bars.remove_task(task)
         if as_json:
-            out.print_json(json.dumps([asdict(r) | {"psnr_y": r.psnr_y, "ssim_y": r.ssim_y} for r in results]))
+            means = ("psnr_y", "ssim_y", "seconds", "megapixels")
+            out.print_json(json.dumps([asdict(r) | {name: getattr(r, name) for name in means} for r in results]))
             return
         table = Table("model", "set", "factor", "PSNR-Y", "SSIM-Y", "s per output Mpx", box=None, pad_edge=False)
         for r in sorted(results, key=lambda r: (r.benchmark, r.scale, r.psnr_y)):

@@ -6,7 +6,7 @@ loupe registry rollback edsr_x4
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -30,6 +30,7 @@ Where = Annotated[
     str | None, typer.Option("--storage", help="file://folder or s3://bucket/prefix; default: LOUPE_STORAGE.")
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="For programs.")]
+HEADLINE = 4  # figures in a list
 
 
 @registry.command("list")
@@ -45,13 +46,20 @@ def list_command(
             typer.echo(json.dumps([version.model_dump(mode="json") for version in versions]))
             return
         table = Table("model", "version", "stage", "created", "run", "figures", box=None, pad_edge=False)
+        table.columns[0].overflow = "fold"
         for version in versions:
             created = f"{version.lineage.created:%Y-%m-%d %H:%M}"
-            figures = ", ".join(f"{key} {value:g}" for key, value in sorted(version.metrics.items()))
-            table.add_row(
-                version.name, version.version, version.stage, created, escape(version.lineage.run), escape(figures)
-            )
+            figures = ", ".join(f"{key} {value:g}" for key, value in _headline(version.metrics))
+            run = escape(version.lineage.run)
+            table.add_row(version.name, version.version, version.stage, created, run, escape(figures))
         _print(table if versions else "no versions are registered")
+
+
+def _headline(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """A few: PSNR and SSIM as a whole and by set, without what was measured for comparison. ``show`` tells all."""
+    told = {name: value for name, value in metrics.items() if not name.startswith(("bicubic_", "robust_", "slice_"))}
+    chosen = [item for item in sorted(told.items()) if item[0].endswith(("psnr_y", "ssim_y"))] or sorted(told.items())
+    return sorted(chosen, key=lambda item: item[0] not in ("psnr_y", "ssim_y"))[:HEADLINE]
 
 
 @registry.command("show")
@@ -92,7 +100,7 @@ def promote(
     version: Annotated[str, typer.Argument(help="The version that is to serve.", show_default=False)],
     storage: Where = None,
 ) -> None:
-    """Let a version serve; servers take it when they start next."""
+    """Let a version serve; embedded servers that run take it within seconds, TorchServe at its next start."""
     with _opened(storage) as opened:
         pointer = promote_version(opened, name, version)
         after = f", after {pointer.before[-1]}" if pointer.before else ""

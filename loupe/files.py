@@ -4,8 +4,9 @@ for job in plan_jobs([Path("photos")], Path("larger"), scale=4, recursive=True):
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loupe.errors import InvalidOption, NotAPicture, PictureTooLarge, StorageError
@@ -26,11 +27,19 @@ class Job:
 
 def find_pictures(folder: Path, *, recursive: bool) -> list[Path]:
     """Files below ``folder`` whose suffix is that of a picture, sorted; hidden ones are left out."""
-    suffixes = {suffix for kind in FORMATS.values() for suffix in kind.suffixes}
     paths = folder.rglob("*") if recursive else folder.glob("*")
-    return sorted(
-        path for path in paths if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
-    )
+    return sorted(path for path in paths if is_picture(path.name) and path.is_file())
+
+
+def is_picture(key: str) -> bool:
+    """Whether a relative path has the suffix of a picture, and no hidden part."""
+    suffixes = {suffix for kind in FORMATS.values() for suffix in kind.suffixes}
+    return Path(key).suffix.lower() in suffixes and not any(part.startswith(".") for part in key.split("/"))
+
+
+def plan_keys(keys: Sequence[str], *, format: str | None = None) -> list[Job]:
+    """One job a key, relative to where all are and where all go; the tree is kept."""
+    return _told_apart([_job(Path(key), Path(key), format, keep_name=True) for key in keys])
 
 
 def plan_jobs(
@@ -111,19 +120,24 @@ def _job(source: Path, target: Path, format: str | None, *, keep_name: bool) -> 
 
 
 def _told_apart(jobs: list[Job]) -> list[Job]:
-    """a.jpg and a.png both made PNG would be one file: then each keeps its old suffix too (a.jpg.png)."""
-    count: dict[Path, int] = {}
-    for job in jobs:
-        count[job.target] = count.get(job.target, 0) + 1
-    told = [
-        Job(job.source, job.target.with_name(f"{job.source.name}{job.target.suffix}"), job.format)
-        if count[job.target] > 1
-        else job
-        for job in jobs
-    ]
-    if len({job.target for job in told}) < len(told):
+    """a.jpg and a.png both made PNG would be one file: then each keeps its old suffix too (a.jpg.png).
+
+    Such a name may be another's in turn (of a.jpg.gif), which then keeps its own too, and so on.
+    """
+    while True:
+        count = Counter(job.target for job in jobs)
+        told = [
+            replace(job, target=job.target.with_name(f"{job.source.name}{job.target.suffix}"))
+            if count[job.target] > 1
+            else job
+            for job in jobs
+        ]
+        if told == jobs:
+            break
+        jobs = told
+    if max(count.values(), default=1) > 1:
         raise InvalidOption("several pictures of one name would go into one file; run them one by one")
-    return told
+    return jobs
 
 
 def _is_below(path: Path, output: Path, folder: Path) -> bool:

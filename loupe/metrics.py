@@ -17,13 +17,14 @@ from torch import Tensor
 from loupe.degrade import quantize
 
 Channel = Literal["y", "rgb"]
+WINDOW = 11  # side of the window of SSIM, so the least that a picture may have inside its border
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, table 1 of its paper
 
 
 def luma(rgb: Tensor) -> Tensor:
     """(N,3,H,W) in [0,1] -> (N,1,H,W): BT.601 studio luma divided by 255, so between 16/255 and 235/255."""
-    weights = rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
-    return ((rgb * weights).sum(1, keepdim=True) + 16.0) / 255.0
+    red, green, blue = rgb[:, 0:1], rgb[:, 1:2], rgb[:, 2:3]
+    return (red * 65.481 + green * 128.553 + blue * 24.966 + 16.0) / 255.0
 
 
 def _prepare(picture: Tensor, border: int, channel: Channel) -> Tensor:
@@ -50,7 +51,7 @@ def psnr(sr: Tensor, hr: Tensor, *, border: int, channel: Channel = "y") -> Tens
     return 10 * torch.log10(255.0**2 / mse)
 
 
-def gaussian_window(size: int = 11, sigma: float = 1.5) -> Tensor:
+def gaussian_window(size: int = WINDOW, sigma: float = 1.5) -> Tensor:
     """(size,) float64 weights that sum to one: the window of Wang et al. 2004."""
     x = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     window = torch.exp(-(x**2) / (2 * sigma**2))
@@ -73,7 +74,7 @@ def ms_ssim(sr: Tensor, hr: Tensor, *, border: int = 0, channel: Channel = "y") 
     sum to one again: two at 32 pixels. ValueError as for ``ssim``.
     """
     x, y = _prepared(sr, hr, border, channel)
-    scales = min(len(SCALE_WEIGHTS), (min(x.shape[-2:]) // 11).bit_length())
+    scales = min(len(SCALE_WEIGHTS), (min(x.shape[-2:]) // WINDOW).bit_length())
     weights = [weight / sum(SCALE_WEIGHTS[:scales]) for weight in SCALE_WEIGHTS[:scales]]
     total = x.new_ones(len(x))
     for scale, weight in enumerate(weights):
@@ -88,8 +89,8 @@ def ms_ssim(sr: Tensor, hr: Tensor, *, border: int = 0, channel: Channel = "y") 
 def _prepared(sr: Tensor, hr: Tensor, border: int, channel: Channel) -> tuple[Tensor, Tensor]:
     _check(sr, hr, border)
     x, y = _prepare(sr, border, channel), _prepare(hr, border, channel)
-    if min(x.shape[-2:]) < 11:
-        raise ValueError(f"size: got {min(x.shape[-2:])} pixels inside the border, expected at least 11")
+    if min(x.shape[-2:]) < WINDOW:
+        raise ValueError(f"size: got {min(x.shape[-2:])} pixels inside the border, expected at least {WINDOW}")
     return x, y
 
 
@@ -98,8 +99,8 @@ def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     channels = x.shape[1]
     window = gaussian_window().to(x.device)
-    column = window.view(1, 1, 11, 1).expand(channels, 1, 11, 1)
-    row = window.view(1, 1, 1, 11).expand(channels, 1, 1, 11)
+    column = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
+    row = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
 
     def blur(picture: Tensor) -> Tensor:
         return F.conv2d(F.conv2d(picture, column, groups=channels), row, groups=channels)

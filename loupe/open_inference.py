@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from loupe.errors import InvalidOption, ModelNotFound
 
 MAX_SCALE = 16
+TILE_HEADER = "x-loupe-tile"  # with any value: a part of a picture, or a probe, which loupe/observed.py does not count
 
 
 class Parameters(BaseModel):

@@ -9,8 +9,10 @@ answers while storage does not. No failure of storage leaves this module: other 
 import hashlib
 import logging
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from loupe.errors import LoupeError, VersionConflict
 from loupe.records import POINTER, RECORD, ROOT, folder_of
@@ -21,10 +23,15 @@ from loupe.versions import hash_of, serving_models, serving_version, show
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 30.0  # how long a look at a bucket is believed: the page's server asks for models all the time
+NOTHING: Mapping[str, Path] = MappingProxyType({})
 
 
-def promoted_checkpoints(settings: Settings) -> list[Path]:
-    """One checkpoint for each model of which a version serves. What fails is logged and left out."""
+def promoted_checkpoints(settings: Settings, last: Mapping[str, Path] = NOTHING) -> list[Path]:
+    """One checkpoint for each model of which a version serves. What fails is logged and left out.
+
+    ``last`` is what was found before, by name: it counts on where storage cannot say, so that a server that runs loses
+    nothing while storage is away.
+    """
     try:
         storage = open_storage(settings.storage)
         if not isinstance(storage, FileStorage):
@@ -32,14 +39,15 @@ def promoted_checkpoints(settings: Settings) -> list[Path]:
             storage = _refreshed(settings.storage, settings.cache_dir.absolute(), period)
         names = serving_models(storage)
     except LoupeError as error:
-        logger.warning("no promoted models: %s", error)
-        return []
+        logger.warning("no promoted models%s: %s", " but those that were found last" if last else "", error)
+        return list(last.values())
     found = []
     for name in names:
         try:
             version = serving_version(storage, name)
         except LoupeError as error:
-            logger.warning("left out: %s", error)
+            logger.warning("%s: %s", "left as it was" if name in last else "left out", error)
+            found += [last[name]] if name in last else []
         else:
             found += [storage.root / version.checkpoint] if version else []
     return found

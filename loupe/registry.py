@@ -6,12 +6,12 @@ model, info = load_model(find_model("edsr_light_x4", Settings()))
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from loupe.checkpoint import CheckpointInfo, read_info
 from loupe.errors import CheckpointError, InvalidOption, ModelNotFound
-from loupe.promoted import promoted_checkpoints
+from loupe.promoted import NOTHING, promoted_checkpoints
 from loupe.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -20,17 +20,20 @@ WEIGHTS = Path(__file__).parent / "weights"
 QUALITY = "set5_psnr_y"  # the metric by which the default of a factor is chosen
 
 
-def find_models(settings: Settings) -> dict[str, Path]:
-    """Name -> checkpoint. One that cannot be read is logged and left out: it must not take the others down."""
+def find_models(settings: Settings, last: Mapping[str, Path] = NOTHING) -> dict[str, Path]:
+    """Name -> checkpoint. One that cannot be read is logged and left out: it must not take the others down.
+
+    ``last``: what was found before, for ``loupe.promoted.promoted_checkpoints``.
+    """
     found: dict[str, Path] = {}
-    for name, path in _search(settings):
+    for name, path in _search(settings, last):
         found.setdefault(name, path)
     return found
 
 
-def _search(settings: Settings) -> Iterator[tuple[str, Path]]:
+def _search(settings: Settings, last: Mapping[str, Path] = NOTHING) -> Iterator[tuple[str, Path]]:
     """Names and checkpoints; the first of a name is the one that counts."""
-    for place in _places(settings):
+    for place in _places(settings, last):
         for path in place:
             try:
                 yield read_info(path).name, path
@@ -38,11 +41,11 @@ def _search(settings: Settings) -> Iterator[tuple[str, Path]]:
                 logger.warning("left out: %s", error)
 
 
-def _places(settings: Settings) -> Iterator[list[Path]]:
+def _places(settings: Settings, last: Mapping[str, Path]) -> Iterator[list[Path]]:
     """Checkpoints by place; none is looked at before its turn, as storage may be far away."""
     if settings.models_dir:
         yield sorted(settings.models_dir.glob("*.safetensors"))
-    yield promoted_checkpoints(settings)
+    yield promoted_checkpoints(settings, last)
     yield sorted(WEIGHTS.glob("*.safetensors"))
 
 

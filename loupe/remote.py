@@ -31,7 +31,7 @@ from loupe.errors import (
     PictureTooLarge,
 )
 from loupe.images import Picture, decode, encode
-from loupe.open_inference import MAX_SCALE, Answer, endpoint, error_message, request_body, retry_after
+from loupe.open_inference import MAX_SCALE, TILE_HEADER, Answer, endpoint, error_message, request_body, retry_after
 from loupe.settings import Limits
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class RemoteBackend:
                 limits=httpx.Limits(
                     max_connections=connections, max_keepalive_connections=kept, keepalive_expiry=KEEP_ALIVE
                 ),
-                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity", TILE_HEADER: "1"},
                 verify=verify,
                 trust_env=False,
                 follow_redirects=False,

@@ -33,4 +33,7 @@ class Settings(BaseSettings):
         default=Path(".loupe/cache"), description="where promoted models of an s3:// storage are kept between starts"
     )
     compile: bool = Field(default=False, description="torch.compile the networks: slow to start, quicker on a GPU")
+    observe_share: float = Field(
+        default=1.0, ge=0, le=1, description="share of the pictures whose features are counted for drift; 0: none"
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads of a model; 0 means all cores")

@@ -3,6 +3,7 @@
     register(storage, checkpoint, card=text, metrics=figures, features=distribution, lineage=Lineage(run="r1"))
     promote(storage, "edsr_x4", "3")
     rollback(storage, "edsr_x4")
+    withdraw(storage, "edsr_x4", "3")       # if it serves: the one before does, or none
 
     models/{name}/{version}/version.json            the record, written last: without it there is no version
     models/{name}/{version}/{name}.safetensors      the checkpoint; {name}.md beside it is its card
@@ -166,6 +167,22 @@ def rollback(storage: Storage, name: str, *, failed: str | None = None) -> Point
         raise ModelNotFound(f"{name}: no version served before {pointer.current}; promote another instead")
     previous = show(storage, name, pointer.before[-1])
     return _change(storage, name, pointer, "rollback", previous.version)
+
+
+def withdraw(storage: Storage, name: str, version: str) -> Pointer | None:
+    """See to it that ``version``, which failed, does not serve: the one before it does, or none. What serves then.
+
+    Changes nothing where another serves, so a step can be repeated. Where none is left there is no pointer, as before
+    the first promotion: servers go back to what ships under that name, if anything does.
+    """
+    pointer = read_pointer(storage, name)
+    if pointer is None or pointer.current != version:
+        return pointer
+    try:
+        return rollback(storage, name, failed=version)
+    except ModelNotFound:  # the first, or the one before has been deleted
+        storage.delete(f"{ROOT}/{name}/{POINTER}")
+        return None
 
 
 def serving_version(storage: Storage, name: str) -> ModelVersion | None:

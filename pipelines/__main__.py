@@ -1,76 +1,118 @@
-"""``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine."""
+"""``python -m pipelines compile`` writes YAML; ``python -m pipelines run NAME --data FOLDER`` runs on this machine.
+
+``submit`` and ``schedule`` do it on a Kubeflow Pipelines server, now or at set times.
+"""
 
 import argparse
 import os
-import re
 import sys
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
-from components import IMAGE
+from rich.console import Console
+
 from loupe.errors import LoupeError
-from pipelines.catalogue import PIPELINES, parameters_of
+from pipelines.arguments import FINGERPRINT, parse, placement_of, server_of, timing_of, values_of
+from pipelines.catalogue import PIPELINES, build, parameters_of
 from pipelines.compiling import write_yaml
-from pipelines.running import local_runner
-
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
-ROOT = Path("runs/pipelines")
-KINDS: dict[str, type] = {"String": str, "Integer": int, "Float": float, "List[String]": str}
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; ``run`` takes the pipeline's own parameters. Exits with 2 when it does not fit."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("compile", help="write YAML for Kubeflow Pipelines")
-    build.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(PIPELINES)} (default: all)")
-    build.add_argument("-o", "--output", type=Path, default=Path("runs/compiled"), help="folder of the YAML files")
-    image = os.environ.get("LOUPE_WORKER_IMAGE", IMAGE)
-    build.add_argument("--image", default=image, help="of the steps, by tag or digest (default: %(default)s)")
-    run = commands.add_parser("run", help="run on this machine").add_subparsers(dest="name", required=True)
-    for name, pipeline in PIPELINES.items():
-        command = run.add_parser(name, help=pipeline.description, description=pipeline.description)
-        command.add_argument("--root", type=Path, default=ROOT, help="folder of the artifacts (default: %(default)s)")
-        for field, (kind, default, told) in parameters_of(pipeline).items():
-            command.add_argument(
-                f"--{field.replace('_', '-')}",
-                type=KINDS[kind],
-                nargs="*" if kind.startswith("List") else None,
-                default=default,
-                required=default is None,
-                help=told + ("" if default in (None, "", []) else f" (default: {default})"),
-            )
-    options = parser.parse_args(arguments)
-    if unknown := sorted(set(getattr(options, "names", ())) - set(PIPELINES)):
-        parser.error(f"got {', '.join(unknown)}, expected some of {', '.join(PIPELINES)}")
-    return options
+from pipelines.fingerprint import fingerprint_of
+from pipelines.running import REPORT, run_here
+from pipelines.scheduling import describe, schedule, schedules, unschedule
+from pipelines.server import connected
+from pipelines.submitting import Uploaded, follow, start, upload
+from pipelines.summary import table_of
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, then compile or run. Returns the exit code."""
+    """Parse, then do it. Returns the exit code."""
     options = parse(arguments)
-    if options.command == "run":
-        return _run(options)
+    commands = {"compile": _compile, "run": _run, "submit": _submit, "schedule": _schedule}
     try:
-        for name in options.names or PIPELINES:
-            path = write_yaml(PIPELINES[name], options.output / f"{name}.yaml", image=options.image)
-            print(f"{path}: done")  # noqa: T201
+        return commands[options.command](options)
     except LoupeError as error:
         print(f"pipelines: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+
+
+def _compile(options: argparse.Namespace) -> int:
+    for name in options.names or PIPELINES:
+        pipeline = build(name, placement_of(options))
+        print(f"{write_yaml(pipeline, options.output / f'{name}.yaml', image=options.image)}: done")  # noqa: T201
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    pipeline = PIPELINES[options.name]
+    pipeline = build(options.name)
     values = {field: getattr(options, field) for field in parameters_of(pipeline)}
-    try:
-        with local_runner(options.root):
-            pipeline(**values)
-    except RuntimeError as error:  # kfp's word for a failed step, which has said why
-        print(f"pipelines: {COLOUR.sub('', str(error))}", file=sys.stderr)  # noqa: T201
-        return 1
-    print(f"{options.root}: done")  # noqa: T201
+    if FINGERPRINT in values and not values[FINGERPRINT]:
+        values[FINGERPRINT] = fingerprint_of(values["data"], values["valid"], *values["evaluation"])
+    console = Console(highlight=False)
+    summary = run_here(pipeline, values, options.root, cache=not options.no_cache, console=console)
+    console.print(table_of(summary))
+    console.print(f"report: {summary.folder / REPORT}", soft_wrap=True)
+    if summary.failed:
+        print(f"pipelines: {summary.failed}", file=sys.stderr)  # noqa: T201
+    return 1 if summary.failed else 0
+
+
+def _submit(options: argparse.Namespace) -> int:
+    server, pipeline = server_of(options, os.environ), build(options.name, placement_of(options))
+    values = values_of(options, pipeline)
+    name = options.run_name or f"{options.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    with connected(server) as client:
+        uploaded = _upload(options, client, pipeline)
+        run = start(
+            client, uploaded, run=name, experiment=options.experiment, parameters=values, namespace=server.namespace
+        )
+        print(server.page("runs", run), flush=True)  # noqa: T201
+        if not options.wait:
+            return 0
+        try:
+            ended = follow(client, run, told=_say)
+        except KeyboardInterrupt:
+            _say("no longer followed; the run goes on")
+            return 130
+    _say(f"{ended.state.lower()}{': ' * bool(ended.error)}{ended.error}")
+    return 0 if ended.state == "SUCCEEDED" else 1
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    server, name = server_of(options, os.environ), options.run_name or options.name
+    if options.list or options.delete:
+        with connected(server) as client:
+            if options.delete:
+                print(f"{name}: {unschedule(client, name, server.namespace)} removed")  # noqa: T201
+            for one in schedules(client, namespace=server.namespace) if options.list else ():
+                print(describe(one))  # noqa: T201
+        return 0
+    timing, pipeline = timing_of(options), build(options.name, placement_of(options))
+    values = values_of(options, pipeline)
+    with connected(server) as client:
+        made, replaced = schedule(
+            client,
+            _upload(options, client, pipeline),
+            timing,
+            name=name,
+            experiment=options.experiment,
+            parameters=values,
+            namespace=server.namespace,
+        )
+    _say(f"{name}: {'replaced' if replaced else 'made'}")
+    print(server.page("recurringrun", made))  # noqa: T201
     return 0
+
+
+def _upload(options: argparse.Namespace, client: object, pipeline: object) -> Uploaded:
+    with tempfile.TemporaryDirectory() as folder:
+        yaml = write_yaml(pipeline, Path(folder) / f"{options.name}.yaml", image=options.image)
+        made = upload(client, yaml, name=options.name, version=options.version_name, namespace=options.namespace)
+    _say(f"{options.name}: version {made.name} {'uploaded' if made.fresh else 'is there already'}")
+    return made
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from components import IMAGE
 from loupe.errors import InvalidOption
 from loupe.files import write_whole
 
+WORKER_IMAGE = "LOUPE_WORKER_IMAGE"
 # After the last slash: a colon before it is a registry's port.
 PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}|([^\s@]+/)?[^\s/:@]+:(?!latest$)[\w][\w.-]{0,127}")
 
@@ -40,8 +41,13 @@ def write_yaml(pipeline: Any, path: Path, *, image: str = IMAGE) -> Path:  # kfp
 
 
 def _on_image(document: dict[str, Any], image: str) -> dict[str, Any]:
-    """The document, a pipeline's or its platform's, with our image's stand-in replaced."""
+    """The document, a pipeline's or its platform's, with our image's stand-in replaced.
+
+    Steps are told of it too: one that submits a training runs that on the same image.
+    """
     for executor in document.get("deploymentSpec", {}).get("executors", {}).values():
-        if executor.get("container", {}).get("image") == IMAGE:
-            executor["container"]["image"] = image
+        container = executor.get("container", {})
+        if container.get("image") == IMAGE:
+            container["image"] = image
+            container.setdefault("env", []).append({"name": WORKER_IMAGE, "value": image})
     return document

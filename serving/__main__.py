@@ -9,6 +9,7 @@ import os
 import sys
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +39,9 @@ class Engine(StrEnum):
 
 def main(
     *,
-    runtime: Annotated[Runtime, typer.Option(help="embedded needs no Java")] = Runtime.EMBEDDED,
+    runtime: Annotated[
+        Runtime, typer.Option(help="embedded needs no Java and takes promotions at once")
+    ] = Runtime.EMBEDDED,
     host: Annotated[str | None, typer.Option(help="address to listen on; 0.0.0.0 in a container")] = None,
     port: Annotated[int | None, typer.Option(help="HTTP port, 8080 if not given")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 8081 if not given")] = None,
@@ -56,35 +59,36 @@ def main(
     }
     settings = ServingSettings.model_validate({k: v for k, v in given.items() if v is not None})
     try:
-        names = choose_models(settings)
+        found = choose_models(settings)
         if runtime is Runtime.TORCHSERVE:
             from serving.torchserve import serve_torchserve
 
-            serve_torchserve(names, settings)
+            serve_torchserve(list(found), settings)
         else:
-            serve_embedded(names, settings)
+            serve_embedded(found, settings)
     except LoupeError as error:
         logger.error("%s", error)
         sys.exit(error.exit_code)
 
 
-def choose_models(settings: ServingSettings) -> list[str]:
-    """The models asked for, or all there are. Raises ModelNotFound."""
-    for name in settings.model_names:
-        find_model(name, settings)
-    names = list(settings.model_names or find_models(settings))
-    if not names:
+def choose_models(settings: ServingSettings) -> dict[str, Path]:
+    """The checkpoints of the models asked for, or of all there are, by name. Raises ModelNotFound."""
+    asked = {name: find_model(name, settings) for name in settings.model_names}
+    found = asked or find_models(settings)
+    if not found:
         raise ModelNotFound("there is no model to serve; set LOUPE_MODELS_DIR to a folder of checkpoints")
-    return names
+    return found
 
 
-def serve_embedded(names: list[str], settings: ServingSettings) -> None:
+def serve_embedded(found: dict[str, Path], settings: ServingSettings) -> None:
     """Serve in this process. KServe is imported only here: it takes seconds, and TorchServe needs none."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read on import; else it remarks on processes that torch starts
-    from serving.coalesce import open_local
+    from serving.coalesce import open_shared
+    from serving.following import Follower
     from serving.server import serve
 
-    serve({name: partial(open_local, name, settings) for name in names}, settings)
+    openers = {name: partial(open_shared, path, settings) for name, path in found.items()}
+    serve(openers, settings, Follower(found, settings) if settings.reload_seconds else None)
 
 
 if __name__ == "__main__":

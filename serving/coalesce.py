@@ -9,11 +9,13 @@ Nobody waits for a batch to fill.
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loupe.backends import Backend, open_backend
+from loupe.backends import Backend, load_backend
+from loupe.registry import find_model
 from loupe.upscale import Upscaler
 from serving.settings import ServingSettings
 
@@ -76,9 +78,14 @@ class CoalescingBackend:
 
 
 def open_local(name: str, settings: ServingSettings) -> Upscaler:
-    """A model in this process, fit to be shared by many requests. Raises as ``loupe.backends.open_backend``."""
+    """A model in this process, fit to be shared by many requests. Raises ModelNotFound, CheckpointError."""
+    return open_shared(find_model(name, settings), settings)
+
+
+def open_shared(checkpoint: Path, settings: ServingSettings) -> Upscaler:
+    """The same of a file. Raises CheckpointError."""
     most = tiles_at_once(settings)
-    backend = CoalescingBackend(open_backend(settings.backend, name, settings), most)
+    backend = CoalescingBackend(load_backend(checkpoint, settings, settings.backend), most)
     return Upscaler(backend, tile=settings.tile, batch=most, limits=settings.limits)
 
 

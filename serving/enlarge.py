@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loupe.errors import Cancelled, LoupeError
-from loupe.images import decode, encode, media_type
+from loupe.images import Picture, decode, encode, media_type
 from loupe.upscale import Progress, Upscaler
 from serving.contract import Card, Item, Request, Result
 
@@ -29,17 +29,27 @@ class Enlarger:
 
     def __init__(self, name: str, upscaler: Upscaler) -> None:
         """``name`` is what the server calls the model; a transformer may call it something else."""
-        backend = upscaler.backend
-        self.card = Card(name=name, version=backend.version, scale=backend.scale, halo=backend.halo)
+        self.name = name
         self.upscaler = upscaler
-        self.software = self.upscaler.provenance
+
+    @property
+    def card(self) -> Card:
+        """What answers say now: behind a transformer, the predictor's version may have been rolled out since."""
+        backend = self.upscaler.backend
+        return Card(name=self.name, version=backend.version, scale=backend.scale, halo=backend.halo)
 
     def run(
-        self, request: Request, *, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None = None
+        self,
+        request: Request,
+        *,
+        cancelled: Callable[[], bool],
+        on_tiles: Callable[[int], None] | None = None,
+        on_picture: Callable[[Picture], None] | None = None,
     ) -> Outcome:
         """Enlarge every item; an item's own error takes the place of its result. Raises Cancelled alone.
 
         ``on_tiles`` is told of each tile as it is done: what is cancelled half-way has cost something too.
+        ``on_picture`` is told of each picture that was enlarged.
         """
         outcome = Outcome()
         for item in request.items:
@@ -47,7 +57,7 @@ class Enlarger:
                 outcome.results.append(item)
                 continue
             try:
-                outcome.results.append(self._enlarge(item, outcome, cancelled, on_tiles))
+                outcome.results.append(self._enlarge(item, outcome, cancelled, on_tiles, on_picture))
             except Cancelled:
                 raise
             except LoupeError as error:
@@ -55,7 +65,12 @@ class Enlarger:
         return outcome
 
     def _enlarge(
-        self, item: Item, outcome: Outcome, cancelled: Callable[[], bool], on_tiles: Callable[[int], None] | None
+        self,
+        item: Item,
+        outcome: Outcome,
+        cancelled: Callable[[], bool],
+        on_tiles: Callable[[int], None] | None,
+        on_picture: Callable[[Picture], None] | None,
     ) -> Result:
         done = 0
 
@@ -71,7 +86,9 @@ class Enlarger:
         larger = self.upscaler.upscale(
             picture, width=options.width, height=options.height, progress=count, cancelled=cancelled
         )
-        data = encode(larger, options.format, quality=options.quality, software=self.software)
+        data = encode(larger, options.format, quality=options.quality, software=self.upscaler.provenance)
         outcome.pixels_in += picture.width * picture.height
         outcome.pixels_out += larger.width * larger.height
+        if on_picture:
+            on_picture(picture)
         return Result(data=data, media_type=media_type(options.format))

@@ -9,11 +9,14 @@ Not ready until ``load()`` has returned. With a Remote backend the same class is
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import kserve
+import numpy as np
 from kserve import InferRequest, InferResponse
 
 from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
+from loupe.open_inference import TILE_HEADER
 from loupe.upscale import Upscaler
 from serving.contract import Answer, Request, build_answer
 from serving.enlarge import Enlarger, Outcome
@@ -25,6 +28,7 @@ from serving.settings import ServingSettings
 logger = logging.getLogger(__name__)
 
 LOADING_SECONDS = 2.0  # Retry-After while a model loads
+TRIAL = (16, 16)  # pixels on which a checkpoint shows that it computes, before it takes over
 
 
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
@@ -65,6 +69,20 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
                 logger.error("%s cannot be served: %s", self.name, error)
         return bool(self.ready)
 
+    def swap(self, open_model: Callable[[], Upscaler]) -> None:
+        """Open another checkpoint beside the one that serves, try it, and let it take over; requests at work end on
+        the old one, which is then freed. Raises what opening raises, and the old one goes on.
+        """
+        upscaler = open_model()
+        upscaler.backend(np.zeros((1, 3, *TRIAL), np.float32))
+        self._enlarger = Enlarger(self.name, upscaler)
+        self.failure, self.ready = None, True
+
+    @property
+    def version(self) -> str | None:
+        """The version that answers now, or None while there is none."""
+        return self._enlarger.card.version if self._enlarger else None
+
     def start(self) -> None:
         """Nothing: KServe's own would say ready before anything is loaded."""
 
@@ -77,18 +95,19 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
     async def predict(
         self,
         payload: Request | InferRequest,
-        headers: dict[str, str] | None = None,  # noqa: ARG002  # KServe's signature
-        response_headers: dict[str, str] | None = None,  # noqa: ARG002
+        headers: dict[str, str] | None = None,
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002  # KServe's signature
     ) -> Answer | InferResponse:
         """From ``serving/routes.py`` a Request; from KServe's gRPC servicer its InferRequest.
 
         Raises LoupeError for the first, GrpcException for the second.
         """
+        whole = TILE_HEADER not in (headers or {})
         if isinstance(payload, Request):
-            return await self._answer(payload)
+            return await self._answer(payload, whole)
         start, status = time.perf_counter(), Cancelled.status
         try:
-            response = await self._answer_grpc(payload)
+            response = await self._answer_grpc(payload, whole)
             status = 200
         except LoupeError as error:
             status = error.status
@@ -97,26 +116,31 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
             self._metrics.count_request(self.name, status, time.perf_counter() - start)
         return response
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, whole: bool) -> Answer:
         enlarger = self._loaded()
 
         def work(cancelled: Callable[[], bool]) -> Answer:
-            return build_answer(request, self._enlarge(enlarger, request, cancelled).results, enlarger.card)
+            return build_answer(request, self._enlarge(enlarger, request, cancelled, whole).results, enlarger.card)
 
         with self._metrics.in_flight.labels(self.name).track_inprogress():
             return await self._jobs.run(work)
 
-    async def _answer_grpc(self, message: InferRequest) -> InferResponse:
+    async def _answer_grpc(self, message: InferRequest, whole: bool) -> InferResponse:
         enlarger = self._loaded()
         request = read_grpc(message, max_items=self.settings.max_items)
         with self._metrics.in_flight.labels(self.name).track_inprogress():
-            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled))
+            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled, whole))
         if len(outcome.results) == 1 and isinstance(outcome.results[0], LoupeError):
             raise outcome.results[0]
         return write_grpc(request, outcome.results, enlarger.card)
 
-    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool]) -> Outcome:
-        outcome = enlarger.run(request, cancelled=cancelled, on_tiles=self._metrics.tiles.labels(self.name).inc)
+    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool], whole: bool) -> Outcome:
+        outcome = enlarger.run(
+            request,
+            cancelled=cancelled,
+            on_tiles=self._metrics.tiles.labels(self.name).inc,
+            on_picture=partial(self._metrics.observer.offer, self.name) if whole else None,
+        )
         self._metrics.count_pixels(self.name, outcome)
         return outcome
 

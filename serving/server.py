@@ -1,6 +1,6 @@
 """The embedded inference server: KServe's model server with Loupe's models in its process.
 
-    serve({"edsr_x4": lambda: open_local("edsr_x4", settings)}, settings)
+    serve({"edsr_x4": lambda: open_local("edsr_x4", settings)}, settings, follower)
 
 Returns after SIGINT or SIGTERM.
 
@@ -13,7 +13,9 @@ import logging
 import signal
 import socket
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import kserve.model_server
 import uvicorn
@@ -29,6 +31,7 @@ from kserve.protocol.rest.server import RESTServer
 from loupe.errors import CheckpointError
 from loupe.ports import PortTaken, free_port, listen
 from loupe.upscale import Upscaler
+from serving.following import Follower
 from serving.jobs import Jobs
 from serving.metrics import Metrics
 from serving.predictor import Predictor
@@ -40,14 +43,22 @@ logger = logging.getLogger(__name__)
 PROBES = 16  # gRPC calls of health and metadata, beside those that infer
 
 
-def serve(openers: Mapping[str, Callable[[], Upscaler]], settings: ServingSettings) -> None:
-    """Serve models by name until SIGINT or SIGTERM; ``openers`` load them.
+def serve(
+    openers: Mapping[str, Callable[[], Upscaler]], settings: ServingSettings, follower: Follower | None = None
+) -> None:
+    """Serve models by name until SIGINT or SIGTERM; ``openers`` load them, ``follower`` changes them later.
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
     """
-    jobs, metrics = Jobs(running=settings.running, waiting=settings.waiting), Metrics()
+    jobs = Jobs(running=settings.running, waiting=settings.waiting)
+    metrics = Metrics(observe_share=settings.observe_share)
+
+    def make(name: str, opener: Callable[[], Upscaler]) -> Predictor:
+        return Predictor(name, opener, settings, jobs, metrics)
+
     server = EmbeddedServer(settings, jobs, metrics)
-    server.start([Predictor(name, opener, settings, jobs, metrics) for name, opener in openers.items()])
+    models = [make(name, opener) for name, opener in openers.items()]
+    server.start(models, partial(follower.run, server.registered_models, make) if follower else None)
 
 
 class ReadyWhenLoaded(DataPlane):  # type: ignore[misc]  # kserve is not typed
@@ -57,6 +68,12 @@ class ReadyWhenLoaded(DataPlane):  # type: ignore[misc]  # kserve is not typed
         """Every model is loaded or has failed for good, and one at least is loaded."""
         models = self.model_registry.get_models().values()
         return any(model.ready for model in models) and all(model.ready or model.failure for model in models)
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """KServe's, with the version that answers now."""
+        metadata = await super().model_metadata(model_name)
+        version = self.get_model_from_registry(model_name).version
+        return {**metadata, "versions": [version]} if version else metadata
 
 
 class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # kserve is not typed
@@ -94,17 +111,21 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         self.dataplane = ReadyWhenLoaded(model_registry=self.registered_models)
         self.model_repository_extension = FixedModels(model_registry=self.registered_models)
 
-    def start(self, models: Sequence[Predictor]) -> None:
-        """Serve until SIGINT or SIGTERM. Raises PortTaken at once, CheckpointError if no model loads."""
+    def start(self, models: Sequence[Predictor], follow: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Serve until SIGINT or SIGTERM; ``follow`` runs once models are loaded. Raises PortTaken at once,
+        CheckpointError if no model loads.
+        """
         host = self.settings.http_host
         http = listen(host, self.http_port, purpose="HTTP", choose="--port or LOUPE_HTTP_PORT")
         self.grpc_port = free_port(host, self.grpc_port, purpose="gRPC", choose="--grpc-port or LOUPE_GRPC_PORT")
         for model in models:
             self.register_model(model)
         with http:
-            asyncio.run(self._serve_all(http, models))
+            asyncio.run(self._serve_all(http, models, follow))
 
-    async def _serve_all(self, listener: socket.socket, models: Sequence[Predictor]) -> None:
+    async def _serve_all(
+        self, listener: socket.socket, models: Sequence[Predictor], follow: Callable[[], Awaitable[None]] | None
+    ) -> None:
         http = self._make_http()
         grpc = await self._start_grpc()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -112,7 +133,7 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
         address = "http://{}:{}".format(*listener.getsockname()[:2])
         logger.info("HTTP on %s, gRPC on %s:%d; loading models", address, self.settings.http_host, self.grpc_port)
         serving = asyncio.create_task(http.serve(sockets=[listener]))
-        loading = asyncio.create_task(self._load(models, address, http))
+        loading = asyncio.create_task(self._load(models, address, http, follow))
         try:
             await serving
             if loading.done():
@@ -122,7 +143,13 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
             await grpc.stop(grace=None)
             await asyncio.to_thread(self.jobs.stop)
 
-    async def _load(self, models: Sequence[Predictor], address: str, http: uvicorn.Server) -> None:
+    async def _load(
+        self,
+        models: Sequence[Predictor],
+        address: str,
+        http: uvicorn.Server,
+        follow: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         """Load one after another: together they would hold the memory of all at once, and share the cores."""
         for model in models:
             await asyncio.to_thread(model.load)
@@ -131,6 +158,8 @@ class EmbeddedServer(ModelServer):  # type: ignore[misc]  # kserve is not typed
             http.should_exit = True
             raise CheckpointError(f"none of the models can be served: {', '.join(model.name for model in models)}")
         logger.info("inference server ready at %s (models: %s)", address, ", ".join(names))
+        if follow:
+            await follow()
 
     def _make_http(self) -> uvicorn.Server:
         app = kserve.model_server.app

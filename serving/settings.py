@@ -18,6 +18,12 @@ class ServingSettings(Settings):
         default="auto", description="the engine; auto is OpenVINO where it is installed and there is no GPU"
     )
     serve_models: str = Field(default="", description="names with commas between; empty serves all there are")
+    reload_seconds: float = Field(
+        default=10,
+        ge=0,
+        description="how often promoted versions are looked for and taken without a restart; 0: never. "
+        "TorchServe takes them when it starts",
+    )
     http_host: str = Field(default="127.0.0.1", description="0.0.0.0 in a container")
     http_port: int = Field(default=8080, ge=0, le=65535)
     grpc_port: int = Field(default=8081, ge=0, le=65535, description="Open Inference Protocol over gRPC")

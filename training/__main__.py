@@ -1,7 +1,7 @@
 """Train a model: ``python -m training --recipe edsr_x4 --data photos/``.
 
 Alone, under ``torchrun --nproc-per-node=2 -m training ...``, or in a TrainJob: the same arguments. Started again
-with the same ``--output`` it resumes.
+with the same ``--output``, or on another machine with the same ``--mirror``, it resumes.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from loupe.errors import LoupeError
+from loupe.records import checked_name
 from training.recipes import RECIPES, Recipe
 
 DEFAULT_STORE = Path("runs/data")
@@ -23,13 +24,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="what to train")
-    parser.add_argument(
-        "--data",
-        default="div2k",
-        help="a folder, s3://bucket/prefix, an array.npy, or div2k (default: downloaded once)",
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--data", default="div2k", help="a folder, s3://bucket/prefix, an array.npy, or div2k (default)")
+    data.add_argument(
+        "--shard", action="append", help="packed pictures: a folder or s3://bucket/prefix; may be repeated"
     )
+    parser.add_argument("--valid-shard", action="append", help="the same, to validate on")
     parser.add_argument("--valid", help="pictures to validate on (default: div2k's own, or the last 3%% of --data)")
-    parser.add_argument("--output", type=Path, help="folder of the run (default: runs/RECIPE)")
+    parser.add_argument("--name", help="of the model, in its checkpoint (default: RECIPE)")
+    parser.add_argument("--output", type=Path, help="folder of the run (default: runs/NAME)")
+    parser.add_argument("--mirror", default="", help="storage of a copy of the run, such as s3://bucket/runs/1")
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="where packs and downloads are kept")
     parser.add_argument("--steps", type=int, help="instead of the recipe's number")
     parser.add_argument("--batch", type=int, help="crops a step over all processes, instead of the recipe's")
@@ -44,7 +48,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--license", default="", help="of the data, for the checkpoint and its card")
     parser.add_argument("--data-name", help="what to call the data in the checkpoint (default: --data's last part)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if bool(options.shard) != bool(options.valid_shard):
+        parser.error("got one of --shard and --valid-shard, expected both or neither")
+    if options.shard and options.valid:
+        parser.error("got --valid with --shard, expected --valid-shard")
+    return options
 
 
 def choose_recipe(arguments: argparse.Namespace) -> Recipe:
@@ -59,20 +68,29 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from training.loop import Options, train
-    from training.pack import MINIMUM
+    from training.pack import MINIMUM, Pictures
     from training.prepare import prepare_data
+    from training.shards import open_shards
 
+    data: Pictures
+    valid: Pictures
     try:
         recipe = choose_recipe(options)
-        data, valid = prepare_data(
-            options.data,
-            options.valid,
-            recipe.scale,
-            options.store,
-            quiet=options.quiet,
-            minimum=min(MINIMUM, recipe.patch * recipe.scale),
-            shrink=recipe.shrink,
-        )
+        name = checked_name(options.name or recipe.name)
+        version = ""
+        if options.shard:
+            data, valid = open_shards(options.shard, options.store), open_shards(options.valid_shard, options.store)
+            version = data.version
+        else:
+            data, valid = prepare_data(
+                options.data,
+                options.valid,
+                recipe.scale,
+                options.store,
+                quiet=options.quiet,
+                minimum=min(MINIMUM, recipe.patch * recipe.scale),
+                shrink=recipe.shrink,
+            )
         weights = None
         if options.features:
             from training.features.sampling import read_weights
@@ -82,13 +100,17 @@ def main(arguments: list[str] | None = None) -> int:
             recipe,
             data=data,
             valid=valid,
-            output=options.output or Path("runs") / recipe.name,
+            output=options.output or Path("runs") / name,
             options=Options(
                 device=options.device,
                 precision=options.precision,
                 compile=options.compile,
+                log_every=max(1, min(Options.log_every, recipe.steps // 20)),
                 workers=options.workers,
-                data_name=options.data_name or options.data.rstrip("/").rsplit("/", 1)[-1],
+                name=name,
+                mirror=options.mirror,
+                data_name=options.data_name or version[:12] or options.data.rstrip("/").rsplit("/", 1)[-1],
+                data_version=version,
                 license=options.license,
                 quiet=options.quiet,
             ),

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.pack import Pack
+from training.pack import Pictures
 
 
 class Batch(NamedTuple):
@@ -43,7 +43,7 @@ def eightfold(crop: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
 class Crops:
     """Random aligned crops of a pack: pictures by their number of positions (or by ``weights``), then a position."""
 
-    pack: Pack
+    pack: Pictures
     scale: int
     patch: int  # low-resolution pixels
     batch: int  # over all ranks

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -39,6 +40,28 @@ class Process:
     def barrier(self) -> None:
         if self.world > 1:
             dist.barrier()
+
+    def share(self, path: Path, copy: Path) -> Path | None:
+        """A file of rank 0 on every rank: ``path`` itself on rank 0, ``copy`` elsewhere; None if rank 0 has none.
+
+        Machines share no disk: each could have a state of its own, or none.
+        """
+        if self.world == 1:
+            return path if path.exists() else None
+        size = torch.tensor([path.stat().st_size if self.is_main and path.exists() else -1], device=self.device)
+        dist.broadcast(size, 0)
+        if size.item() < 0:
+            return None
+        data = torch.empty(int(size.item()), dtype=torch.uint8)
+        if self.is_main:
+            data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        data = data.to(self.device)
+        dist.broadcast(data, 0)
+        if self.is_main:
+            return path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data.cpu().numpy().tobytes())
+        return copy
 
     def any(self, flag: bool) -> bool:
         """True on all ranks if it is on one; for a stop signal that only some have seen."""

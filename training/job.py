@@ -46,7 +46,7 @@ class Job:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"name: got {self.name!r}, expected a-z, 0-9 and '-', a letter first, at most 50")
-        if "--recipe" not in self.arguments:
+        if not any(argument.partition("=")[0] == "--recipe" for argument in self.arguments):
             raise ValueError(f"arguments: got {' '.join(self.arguments)!r}, expected --recipe among them")
         for name in ("nodes", "processes"):
             if getattr(self, name) < 1:

@@ -16,10 +16,14 @@ from rich.progress import (
 
 
 class RunLog:
-    """A context manager. Resumed at step S it first drops the records after S, so that no step stands twice."""
+    """A context manager. Resumed at step S it first drops the records after S, so that no step stands twice.
 
-    def __init__(self, folder: Path, *, first: int, steps: int, quiet: bool = False) -> None:
+    Where there is no terminal, each record is a line on stdout, if ``told``.
+    """
+
+    def __init__(self, folder: Path, *, first: int, steps: int, quiet: bool = False, told: bool = True) -> None:
         self.path = folder / "log.jsonl"
+        self._told = told
         _drop_after(self.path, first)
         self._file = self.path.open("a", buffering=1)
         self._board = _open_board(folder, first)
@@ -46,7 +50,7 @@ class RunLog:
                 self._board.add_scalar(name, value, step)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         self._progress.update(self._task, completed=step, figures=text)
-        if not self._progress.console.is_terminal:
+        if self._told and not self._progress.console.is_terminal:
             self._progress.console.print(f"step {step}  {text}", highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:

@@ -3,13 +3,15 @@
     train(recipe, data=pack, valid=pack, output=Path("runs/edsr_x4"), options=Options())
 
 Leaves in ``output``: ``last.safetensors`` (to resume), ``best.safetensors`` and ``model.safetensors`` (checkpoints of
-the averaged weights, best by validation and at the end), ``log.jsonl`` and ``tensorboard/``.
+the averaged weights, best by validation and at the end), ``log.jsonl`` and ``tensorboard/``. With ``Options.mirror``
+they are copied to storage too, and a folder that is empty is filled from there.
 """
 
 import copy
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,8 +23,9 @@ from loupe.checkpoint import CheckpointInfo, describe, save_checkpoint
 from training.data import Crops, as_float, load_steps
 from training.distributed import Process, join
 from training.log import RunLog
+from training.mirror import MODEL, STATE, Mirror
 from training.objective import Objective, build_objective
-from training.pack import Pack
+from training.pack import Pictures
 from training.recipes import Recipe
 from training.schedule import learning_rate_at
 from training.state import State, restore_state, save_state
@@ -40,7 +43,12 @@ class Options:
     compile: bool = False
     workers: int = 1
     log_every: int = 50
+    name: str = ""
+    """Of the model in its checkpoint; empty: the recipe's."""
+    mirror: str = ""
     data_name: str = ""
+    data_version: str = ""
+    """If given, a run resumes with data of this version only."""
     license: str = ""
     quiet: bool = False
 
@@ -48,8 +56,8 @@ class Options:
 def train(
     recipe: Recipe,
     *,
-    data: Pack,
-    valid: Pack,
+    data: Pictures,
+    valid: Pictures,
     output: Path,
     options: Options,
     weights: tuple[float, ...] | None = None,
@@ -63,9 +71,12 @@ def train(
         objective = build_objective(recipe)
         networks = {name: process.wrap(network) for name, network in objective.networks.items()}
         state = _fresh_state(objective, recipe)
-        last = output / "last.safetensors"
-        if last.exists():
-            restore_state(last, state, _settings(recipe, weights))
+        settings = _settings(recipe, weights, options.data_version)
+        mirror = Mirror(options.mirror) if options.mirror and process.is_main else None
+        if mirror:
+            mirror.restore(output)
+        if last := process.share(output / STATE, output / f".rank{process.rank}" / STATE):
+            restore_state(last, state, settings)
             logger.info("resuming at step %d of %d", state.step, recipe.steps)
         process.barrier()
         if options.compile:
@@ -81,18 +92,27 @@ def train(
             weights=weights,
             turns=recipe.turns,
         )
-        _run(recipe, objective, networks, state, crops, valid, output, process, options)
-        final = output / "model.safetensors"
+
+        def save() -> None:
+            save_state(output / STATE, state, settings)
+            if mirror:
+                mirror.save(output)
+
+        _run(recipe, objective, networks, state, crops, valid, output, process, options, save)
+        final = output / MODEL
         if process.is_main:
             best = {objective.metric.name: objective.metric.sign * state.best}
             save_checkpoint(final, state.ema, _info(recipe, state.ema, best, options))
+        if mirror:
+            mirror.save(output, must=True)
         process.barrier()
     return final
 
 
-def _settings(recipe: Recipe, weights: tuple[float, ...] | None) -> str:
+def _settings(recipe: Recipe, weights: tuple[float, ...] | None, data_version: str) -> str:
     """What a saved state must have been started with to be continued."""
-    return repr(recipe) if weights is None else f"{recipe!r} {hashlib.sha256(repr(weights).encode()).hexdigest()}"
+    weighed = "" if weights is None else hashlib.sha256(repr(weights).encode()).hexdigest()
+    return " ".join(filter(None, (repr(recipe), weighed, data_version)))
 
 
 def _fresh_state(objective: Objective, recipe: Recipe) -> State:
@@ -110,10 +130,11 @@ def _run(
     networks: dict[str, nn.Module],
     state: State,
     crops: Crops,
-    valid: Pack,
+    valid: Pictures,
     output: Path,
     process: Process,
     options: Options,
+    save: Callable[[], None],
 ) -> None:
     dtype = _autocast_dtype(options.precision, process.device)
     pin = process.device.type == "cuda"
@@ -121,7 +142,7 @@ def _run(
     quiet = options.quiet or not process.is_main
     folder = output if process.is_main else output / f".rank{process.rank}"
     folder.mkdir(exist_ok=True)
-    with RunLog(folder, first=state.step, steps=recipe.steps, quiet=quiet) as log:
+    with RunLog(folder, first=state.step, steps=recipe.steps, quiet=quiet, told=process.is_main) as log:
         clock = Clock(recipe.batch)
         for step in range(state.step, recipe.steps):
             batch = next(batches)
@@ -148,7 +169,7 @@ def _run(
             if process.is_main and (state.step % recipe.validate_every == 0 or state.step == recipe.steps):
                 _validate_and_keep_best(recipe, objective.metric, state, valid, output, process, log, options)
             if process.is_main and (state.step % recipe.save_every == 0 or state.step == recipe.steps):
-                save_state(output / "last.safetensors", state, _settings(recipe, crops.weights))
+                save()
             clock.ready_for_data()
 
 
@@ -176,7 +197,7 @@ def _validate_and_keep_best(
     recipe: Recipe,
     metric: Metric,
     state: State,
-    valid: Pack,
+    valid: Pictures,
     output: Path,
     process: Process,
     log: RunLog,
@@ -193,7 +214,7 @@ def _validate_and_keep_best(
 def _info(recipe: Recipe, model: nn.Module, metrics: dict[str, float], options: Options) -> CheckpointInfo:
     return describe(
         model,
-        name=recipe.name,
+        name=options.name or recipe.name,
         architecture=recipe.architecture,
         scale=recipe.scale,
         summary=recipe.summary,

@@ -23,7 +23,7 @@ from loupe.files import write_whole
 from loupe.images import FORMATS, decode, format_of
 from loupe.settings import Limits
 from training.archives import SourceError
-from training.sources import download_div2k, list_pictures
+from training.sources import download_div2k, list_pictures, sample_photos
 
 FORMAT = 1
 HOLD_OUT = 33  # one picture in so many validates, when no pictures are given for it
@@ -34,7 +34,7 @@ Split = Literal["train", "valid", "eval"]
 class ManifestError(LoupeError):
     """A manifest that is damaged, or whose pictures have changed."""
 
-    exit_code = 11
+    exit_code = 22
 
 
 class Entry(BaseModel):
@@ -99,7 +99,7 @@ def make_manifest(
     limits: Limits | None = None,
     quiet: bool = True,
 ) -> Manifest:
-    """The manifest of ``data`` (a folder, s3://bucket/prefix or div2k) and of the folders to evaluate on.
+    """The manifest of ``data`` (a folder, s3://bucket/prefix, div2k or samples) and of the folders to evaluate on.
 
     Buckets and DIV2K are downloaded into ``store`` once. Without ``valid``, one picture in 33 validates: those with
     the smallest SHA-256, so that adding pictures moves few others. Raises SourceError and StorageError.
@@ -114,6 +114,11 @@ def make_manifest(
         entries = _hold_out(entries)
     roots = {source.label: str(source.root) for source in sources}
     return Manifest(sources=roots, entries=()).only(entries)
+
+
+def with_validation(manifest: Manifest) -> Manifest:
+    """The manifest itself, or, if what was to validate has been dropped, with other pictures held out for it."""
+    return manifest if manifest.of("valid") else manifest.only(_hold_out(list(manifest.entries)))
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
@@ -156,6 +161,11 @@ def _sources(data: str, valid: str | None, evaluation: Sequence[str], store: Pat
     wanted += [(valid, "valid")] if valid else []
     wanted += [(folder, "eval") for folder in evaluation]
     sources: list[_Source] = []
+    if data == "samples":
+        train, others = sample_photos("train"), sample_photos("eval")
+        sources += [_Source("samples", train[0].parent, train, "train" if valid else None)]
+        sources += [_Source("samples-eval", others[0].parent, others, "eval")]
+        wanted = wanted[1:]
     for place, split in wanted:
         paths = list_pictures(place, cache=store / "sources")
         # list_pictures mirrors s3://bucket/prefix to cache/{hash}/..., which is then the root

@@ -3,6 +3,7 @@
     pack = open_pack(pack_pictures(paths, folder, scales=(4,)))
     pack.picture(3)            # (H,W,3) uint8, a view of the file
     pack.picture(3, scale=4)   # the same, 4 times smaller by MATLAB's bicubic
+    join_packs([pack, other])  # several as one, whatever order they are given in
 
 A pack is a folder: ``hr.u8`` and ``lr_x{scale}.u8`` hold rows of RGB one picture after the other, ``pack.json`` says
 where each begins. The low-resolution pictures are made here, from whole pictures, as the published sets are; the folder
@@ -13,10 +14,13 @@ import hashlib
 import json
 import math
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,6 +45,22 @@ class Entry:
     height: int
     width: int
     offset: int
+
+
+class Pictures(Protocol):
+    """What training reads: one pack, or several joined."""
+
+    @property
+    def scales(self) -> tuple[int, ...]: ...
+
+    @property
+    def entries(self) -> tuple[Entry, ...]: ...
+
+    @property
+    def pixels(self) -> int: ...
+
+    def picture(self, index: int, scale: int = 1) -> NDArray[np.uint8]:
+        """(H/scale, W/scale, 3) uint8. KeyError for a scale that was not packed."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,53 @@ class Pack:
     @property
     def pixels(self) -> int:
         return sum(entry.height * entry.width for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Several packs as one, made by ``join_packs``; ``scales`` are those that all have."""
+
+    packs: tuple[Pack, ...]
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        return tuple(sorted(set.intersection(*(set(pack.scales) for pack in self.packs))))
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Of all packs; ``offset`` is that in the pack's own files."""
+        return tuple(entry for pack in self.packs for entry in pack.entries)
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        return list(accumulate((len(pack.entries) for pack in self.packs), initial=0))
+
+    def picture(self, index: int, scale: int = 1) -> NDArray[np.uint8]:
+        which = bisect_right(self._begins, index) - 1
+        return self.packs[which].picture(index - self._begins[which], scale)
+
+    @property
+    def pixels(self) -> int:
+        return sum(pack.pixels for pack in self.packs)
+
+    @cached_property
+    def version(self) -> str:
+        """A SHA-256 of which pictures these are."""
+        return hashlib.sha256("".join(entry.sha256 for entry in self.entries).encode()).hexdigest()
+
+
+def join_packs(packs: Sequence[Pack]) -> Joined:
+    """The packs in an order of their own, which follows from their pictures: neither from places nor from names.
+
+    So a run resumes to the same bits although its shards were fetched again and are listed otherwise. ValueError for
+    no packs, and for packs without a common scale.
+    """
+    if not packs:
+        raise ValueError("packs: got none, expected one or more")
+    joined = Joined(tuple(sorted(packs, key=lambda pack: [entry.sha256 for entry in pack.entries])))
+    if not joined.scales:
+        raise ValueError(f"packs: got scales {[pack.scales for pack in packs]}, expected one that all have")
+    return joined
 
 
 def open_pack(folder: Path) -> Pack:

@@ -25,7 +25,7 @@ def prepare_data(
     ``shrink`` times smaller, and left out if they are then smaller than ``minimum`` pixels.
     """
     store.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(store / ".lock"):
+    with one_at_a_time(store / ".lock"):
         if data.endswith(SUFFIX):
             return _prepare_arrays(Path(data), Path(valid) if valid else None, scale, store)
         if data == "div2k":
@@ -74,7 +74,8 @@ def _pack(paths: list[Path], store: Path, split: str, scale: int, *, quiet: bool
 
 
 @contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Processes of one machine take turns; the lock is gone with the process."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

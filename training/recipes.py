@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from loupe.errors import InvalidOption
+
 SMALL = {"blocks": 2, "prior_features": 64, "layers": 10, "kernel": 3, "hidden": 256}  # loupe.models.pixel_recursive
 
 
@@ -233,3 +235,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         pixel_recursive_photos,
     )
 }
+
+
+def scale_of(recipe: str) -> int:
+    """The factor of a recipe by its name. InvalidOption names those there are."""
+    if recipe not in RECIPES:
+        raise InvalidOption(f"recipe: got {recipe!r}, expected one of {', '.join(sorted(RECIPES))}")
+    return RECIPES[recipe]().scale

@@ -1,6 +1,7 @@
-"""Where training pictures come from: DIV2K, a folder, or a bucket.
+"""Where training pictures come from: DIV2K, a folder, a bucket, or the sample photos that scikit-image ships.
 
     download_div2k(Path("data/div2k"))                        # DIV2K_train_HR/ and DIV2K_valid_HR/
+    sample_photos("train")                                    # to try things out without a network
     paths = list_pictures("data/div2k/DIV2K_train_HR")        # or "s3://bucket/prefix"
 
 DIV2K: Agustsson and Timofte, "NTIRE 2017 Challenge on Single Image Super-Resolution: Dataset and Study", CVPRW
@@ -9,7 +10,9 @@ DIV2K: Agustsson and Timofte, "NTIRE 2017 Challenge on Single Image Super-Resolu
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from rich.progress import track
 
@@ -38,6 +41,29 @@ DIV2K: Mapping[str, Archive] = {
     ),
 }
 
+# In the public domain or CC0 by skimage/data/_fetchers.py (ihc: "no known copyright restrictions").
+SAMPLES: Mapping[Literal["train", "eval"], tuple[str, ...]] = {
+    "train": (
+        "astronaut.png",
+        "brick.png",
+        "gravel.png",
+        "hubble_deep_field.jpg",
+        "ihc.png",
+        "retina.jpg",
+        "rocket.jpg",
+    ),
+    "eval": ("chelsea.png", "coffee.png"),
+}
+
+
+def sample_photos(split: Literal["train", "eval"]) -> list[Path]:
+    """Files within the installed scikit-image, which is not imported. Raises SourceError without it."""
+    spec = find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError("samples: they come with scikit-image, which is not installed; pip install scikit-image")
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    return [folder / name for name in SAMPLES[split]]
+
 
 def download_div2k(
     folder: Path,
@@ -64,7 +90,8 @@ def list_pictures(source: str | Path, *, cache: Path = CACHE) -> list[Path]:
     else:
         folder = Path(source)
         if not folder.is_dir():
-            raise SourceError(f"No folder {folder}. Give one with pictures in it, s3://bucket/prefix, or div2k.")
+            expected = "one with pictures in it, s3://bucket/prefix, div2k, or samples"
+            raise SourceError(f"No folder {folder}. Give {expected}.")
         paths = [path for path in folder.rglob("*") if _is_picture(path.relative_to(folder)) and path.is_file()]
     if not paths:
         raise SourceError(f"No pictures in {source}: expected files ending in {', '.join(sorted(SUFFIXES))}")

@@ -13,7 +13,7 @@ from torch import nn
 
 from loupe.metrics import psnr
 from loupe.models.pixel_recursive import nats
-from training.pack import Pack, to_batch
+from training.pack import Pictures, to_batch
 
 SIDE = 480  # a centre crop of at most this many high-resolution pixels a side keeps a validation short
 DRAWN_SIDE, DRAWN = 64, 128  # the same and the number of pictures, for models that draw: they do more for each pixel
@@ -24,12 +24,12 @@ class Metric:
     """``sign`` is -1 where lower is better."""
 
     name: str
-    measure: Callable[[nn.Module, Pack, int, torch.device], float]
+    measure: Callable[[nn.Module, Pictures, int, torch.device], float]
     sign: int = 1
 
 
 @torch.no_grad()
-def measure_psnr(model: nn.Module, pack: Pack, scale: int, device: torch.device) -> float:
+def measure_psnr(model: nn.Module, pack: Pictures, scale: int, device: torch.device) -> float:
     """Mean PSNR-Y in dB over the centre of every picture of ``pack``, by the published protocol."""
     model.eval()
     total = 0.0
@@ -42,7 +42,7 @@ def measure_psnr(model: nn.Module, pack: Pack, scale: int, device: torch.device)
 
 
 @torch.no_grad()
-def measure_bits(model: nn.Module, pack: Pack, scale: int, device: torch.device) -> float:
+def measure_bits(model: nn.Module, pack: Pictures, scale: int, device: torch.device) -> float:
     """Mean bits per subpixel of the truth, over the centre of pictures spread evenly over ``pack``; lower is better."""
     model.eval()
     chosen = np.linspace(0, len(pack.entries) - 1, min(DRAWN, len(pack.entries))).round().astype(int).tolist()
@@ -54,7 +54,7 @@ def measure_bits(model: nn.Module, pack: Pack, scale: int, device: torch.device)
     return float(total / len(chosen))
 
 
-def _centre(pack: Pack, index: int, scale: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _centre(pack: Pictures, index: int, scale: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Low and high resolution of one picture's centre, of at most ``side`` high-resolution pixels."""
     lr, hr = pack.picture(index, scale), pack.picture(index)
     side = side // scale

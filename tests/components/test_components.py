@@ -8,9 +8,13 @@ import pytest
 from kfp import dsl
 
 from components import IMAGE
+from components.collect_failures import collect_failures
+from components.drift import drift
 from components.features import features
 from components.ingest import ingest
+from components.plan_batch import plan_batch
 from components.prepare import prepare
+from components.upscale_part import upscale_part
 from components.validate import validate
 from training.features.measuring import PARQUET
 from training.manifest import make_manifest, read_manifest, write_manifest
@@ -62,7 +66,7 @@ def test_ingest_makes_a_manifest_with_its_version(photos: Path, unfit: Path, tmp
     artifact = task.outputs["manifest"]
     made = read_manifest(Path(artifact.path))
     assert made == make_manifest(str(photos), evaluation=[str(unfit)], store=tmp_path / "store")
-    assert artifact.metadata == {"version": made.version, "pictures": 10}
+    assert artifact.metadata == {"version": made.version, "pictures": 10, "fingerprint": ""}
     assert task.outputs["Output"] == made.version
 
 
@@ -121,10 +125,34 @@ def test_prepare_packs_one_part(manifest: Path, runs: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("component", [ingest, validate, features, prepare], ids=lambda component: component.name)
+def test_drift_fails_and_says_what_is_missing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="drift"):
+        drift(model="edsr_x4", servers=["http://127.0.0.1:9"], storage=f"file://{tmp_path}")
+    assert "no version of edsr_x4 serves; promote one" in capfd.readouterr().out
+
+
+def test_a_part_fails_when_the_server_stays_away(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dsl.pipeline(name="two-steps")  # type: ignore[untyped-decorator]
+    def two_steps() -> None:
+        planned = plan_batch(source=str(photos), target=str(tmp_path / "out"), model="edsr_x4")
+        upscale_part(plan=planned.outputs["plan"], part="1-of-1", endpoint="http://127.0.0.1:9", retries=0)
+
+    with pytest.raises(RuntimeError):
+        two_steps()
+    assert "No answer from the inference server at http://127.0.0.1:9" in capfd.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "component",
+    [ingest, validate, features, prepare, drift, plan_batch, upscale_part, collect_failures],
+    ids=lambda component: component.name,
+)
 def test_a_component_installs_nothing_and_is_short(component: Any) -> None:
     container = component.component_spec.implementation.container
     assert container.image == IMAGE
     assert "pip" not in " ".join(container.command)
-    source = Path(__file__).parents[2] / "components" / f"{component.name}.py"
+    source = Path(__file__).parents[2] / "components" / f"{component.name.replace('-', '_')}.py"
     assert len(source.read_text().splitlines()) <= 40

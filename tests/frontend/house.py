@@ -77,14 +77,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_inference(models: Path, log: Path, port: int | None = None, *, runtime: str = "embedded") -> Iterator[House]:
-    """``python -m serving`` with the checkpoints of a folder, ready."""
+def run_inference(
+    models: Path, log: Path, port: int | None = None, *, runtime: str = "embedded", **settings: object
+) -> Iterator[House]:
+    """``python -m serving`` with the checkpoints of a folder, ready; ``settings`` are fields of ServingSettings."""
     port = port or free_port()
     command = ["-m", "serving", "--runtime", runtime, "--port", str(port), "--grpc-port", str(free_port())]
     names = ",".join(sorted(path.stem for path in models.glob("*.safetensors")))
     environment = {"LOUPE_MODELS_DIR": str(models), "LOUPE_THREADS": "1", "LOUPE_SERVE_MODELS": names}
     for name in ("PREDICTOR", "MANAGEMENT", "GRPC_MANAGEMENT", "METRICS"):
         environment[f"LOUPE_{name}_PORT"] = "0"  # TorchServe's own
+    environment |= {f"LOUPE_{name.upper()}": str(value) for name, value in settings.items()}
     with _process(command, environment, log) as process:
         url = f"http://127.0.0.1:{port}"
         _until(f"{url}/v2/health/ready", process, log)

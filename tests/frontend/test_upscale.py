@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -282,3 +283,22 @@ def test_storage_that_refuses_is_a_clear_error(another_house: Callable[..., Hous
     last = json.loads(answer.text.splitlines()[-1])
     assert last.get("status", answer.status_code) == 500
     assert last["error"]
+
+
+def test_the_page_counts_the_whole_picture_and_the_inference_server_none_of_its_tiles(
+    api: httpx.Client, inference: House
+) -> None:
+    def counted(url: str) -> int:
+        text = httpx.get(f"{url}/metrics", trust_env=False).text
+        found = re.search(rf'loupe_picture_feature_count{{feature="entropy",model="{QUICK}"}} (\S+)', text)
+        return int(float(found[1])) if found else 0
+
+    page = str(api.base_url)
+    here, there = counted(page), counted(inference.url)
+    data = picture_bytes(100, 60, seed=77)
+    for _ in range(2):  # the second is answered from storage: no model sees it
+        assert events(send(api, data, model=QUICK))[-1]["type"] == "result"
+    deadline = time.monotonic() + 20
+    while counted(page) == here and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (counted(page), counted(inference.url)) == (here + 1, there)

@@ -2,32 +2,26 @@
 
 import io
 import os
-import select
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loupe.errors import StorageError
 from loupe.s3 import PART, S3Storage
 from loupe.storage import KeyNotFound, open_storage
+from tests.loupe.cutting import CuttingProxy
 
 BUCKET = "pictures"
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def endpoint(moto: str) -> str:
+    return moto
 
 
 @pytest.fixture
@@ -48,39 +42,6 @@ def connect(endpoint: str, bucket: str = BUCKET, prefix: str = "", timeout: floa
         region="us-east-1",
         timeout=timeout,
     )
-
-
-class CuttingProxy:
-    """Passes TCP on to ``target``; cuts each of the next ``cuts`` connections after that many bytes of answer."""
-
-    def __init__(self, target: str) -> None:
-        host, _, port = target.removeprefix("http://").partition(":")
-        self.target = (host, int(port))
-        self.cuts: list[int] = []
-        self.connections = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        with suppress(OSError):  # closed at the end of the test
-            while True:
-                client, _ = self.listener.accept()
-                self.connections += 1
-                allowed = self.cuts.pop(0) if self.cuts else None
-                threading.Thread(target=self.carry, args=(client, allowed), daemon=True).start()
-
-    def carry(self, client: socket.socket, allowed: int | None) -> None:
-        with client, socket.create_connection(self.target) as server, suppress(OSError):
-            while True:
-                for ready in select.select([client, server], [], [])[0]:
-                    data = ready.recv(65536)
-                    if ready is server and allowed is not None:
-                        data = data[:allowed]
-                        allowed -= len(data)
-                    if not data:
-                        return
-                    (client if ready is server else server).sendall(data)
 
 
 @pytest.fixture

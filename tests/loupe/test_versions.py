@@ -4,11 +4,9 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loupe.checkpoint import load_model, save_checkpoint
 from loupe.errors import InvalidOption, ModelNotFound, StorageError, VersionConflict
@@ -25,27 +23,24 @@ from loupe.versions import (
     serving_models,
     serving_version,
     show,
+    withdraw,
 )
 
 LINEAGE = Lineage(data="a" * 64, run="run-1", recipe="edsr_fast_x4")
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[S3Storage]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+def bucket(moto: str) -> S3Storage:
     storage = S3Storage(
         "versions",
-        endpoint=f"http://{host}:{port}",
+        endpoint=moto,
         access_key="somebody",
         secret_key="something",
         region="us-east-1",
         timeout=5,
     )
     storage._client.make_bucket("versions")
-    yield storage
-    server.stop()
+    return storage
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -182,6 +177,27 @@ def test_a_step_that_is_repeated_changes_nothing(storage: Storage, shop: Shop) -
     with pytest.raises(VersionConflict, match="version 2 serves, not 3; nothing is rolled back"):
         rollback(storage, "tiny_x4", failed="3")
     assert read_pointer(storage, "tiny_x4").current == "2"  # type: ignore[union-attr]
+
+
+def test_what_failed_is_withdrawn(storage: Storage, shop: Shop) -> None:
+    for version in ("1", "2", "3"):
+        shop.register(storage, version)
+    assert withdraw(storage, "tiny_x4", "1") is None  # none serves
+    promote(storage, "tiny_x4", "1")
+    assert withdraw(storage, "tiny_x4", "1") is None
+    assert read_pointer(storage, "tiny_x4") is None
+    assert serving_models(storage) == []
+    promote(storage, "tiny_x4", "2")
+    with pytest.raises(ModelNotFound, match="no version served before 2"):
+        rollback(storage, "tiny_x4")  # the one withdrawn does not come back
+    promote(storage, "tiny_x4", "3")
+    for _ in range(2):  # a step that is repeated does not go back twice
+        left = withdraw(storage, "tiny_x4", "3")
+        assert left is not None
+        assert left.current == "2"
+    storage.delete("models/tiny_x4/2/version.json")
+    promote(storage, "tiny_x4", "3")
+    assert withdraw(storage, "tiny_x4", "3") is None  # 2 has been deleted meanwhile
 
 
 def test_what_is_half_registered_is_no_version(storage: Storage, shop: Shop) -> None:

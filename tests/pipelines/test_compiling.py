@@ -38,6 +38,14 @@ def test_the_image_is_given_by_argument_or_environment(tmp_path: Path, monkeypat
     assert images_of(tmp_path / "prepare_data.yaml") == {f"loupe@{DIGEST}"}
 
 
+def test_steps_are_told_of_the_image_for_the_training_that_they_submit(tmp_path: Path) -> None:
+    assert main(["compile", "-o", str(tmp_path), "--image", f"loupe@{DIGEST}"]) == 0
+    for path in tmp_path.iterdir():
+        executors = next(yaml.safe_load_all(path.read_text()))["deploymentSpec"]["executors"]
+        for executor in executors.values():
+            assert executor["container"]["env"] == [{"name": "LOUPE_WORKER_IMAGE", "value": f"loupe@{DIGEST}"}]
+
+
 @pytest.mark.parametrize("image", ["a:1", "registry:5000/a/b:v1.2-rc.3", f"a@{DIGEST}", f"a:1@{DIGEST}", "a:latest-1"])
 def test_a_pinned_image_is_taken(image: str) -> None:
     assert require_pinned(image) == image
@@ -46,7 +54,7 @@ def test_a_pinned_image_is_taken(image: str) -> None:
 @pytest.mark.parametrize("image", ["", "a", "a:", "a:latest", "registry:5000/a", "a@sha256:12", "a b:1", "a:latest\n"])
 def test_another_image_is_refused(image: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="expected a tag other than latest, or a digest"):
-        write_yaml(prepare_data, tmp_path / "a.yaml", image=image)
+        write_yaml(prepare_data(), tmp_path / "a.yaml", image=image)
     assert not list(tmp_path.iterdir())
 
 
@@ -55,17 +63,17 @@ def test_what_does_not_fit_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "got 'loupe:latest'" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["compile", "nonsense"])
-    assert "got nonsense, expected some of prepare_data" in capsys.readouterr().err
+    assert f"got nonsense, expected some of {', '.join(PIPELINES)}" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["run", "prepare_data"])
-    assert "--data" in capsys.readouterr().err
+        main(["run", "prepare_data", "--scale", "large"])
+    assert "--scale" in capsys.readouterr().err
 
 
 def test_help_describes_each_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["run", "prepare_data", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "a folder, s3://bucket/prefix, or div2k" in told
+    assert "a folder, s3://bucket/prefix, div2k, or samples" in told
     assert "share of unfit pictures above which the run fails (default: 0.2)" in told
 
 

@@ -1,6 +1,6 @@
 """The pipeline of the data: its edges, and a whole run on this machine."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ KEPT = "pipelinechannel--validate-kept"
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = write_yaml(prepare_data, tmp_path_factory.mktemp("compiled") / "prepare_data.yaml")
+    path = write_yaml(prepare_data(), tmp_path_factory.mktemp("compiled") / "prepare_data.yaml")
     loaded: dict[str, Any] = yaml.safe_load(path.read_text())
     return loaded
 
@@ -57,10 +57,11 @@ def test_parts_are_packed_in_a_loop(spec: dict[str, Any]) -> None:
 
 
 def test_the_parameters() -> None:
-    parameters = parameters_of(prepare_data)
+    parameters = parameters_of(prepare_data())
     assert all(parameter.description for parameter in parameters.values())
     assert {name: (parameter.kind, parameter.default) for name, parameter in parameters.items()} == {
-        "data": ("String", None),
+        "fingerprint": ("String", None),
+        "data": ("String", "samples"),
         "valid": ("String", ""),
         "evaluation": ("List[String]", []),
         "store": ("String", "runs/data"),
@@ -71,31 +72,39 @@ def test_the_parameters() -> None:
     }
 
 
-def test_ingest_alone_is_never_answered_from_the_cache(spec: dict[str, Any]) -> None:
+def test_ingest_is_answered_from_the_cache_by_the_fingerprint(spec: dict[str, Any]) -> None:
     tasks = spec["root"]["dag"]["tasks"]
-    assert "enableCache" not in tasks["ingest"]["cachingOptions"]
-    assert tasks["validate"]["cachingOptions"]["enableCache"]
+    assert tasks["ingest"]["cachingOptions"]["enableCache"]
+    assert tasks["ingest"]["inputs"]["parameters"]["fingerprint"] == {"componentInputParameter": "fingerprint"}
+    assert "defaultValue" not in spec["root"]["inputDefinitions"]["parameters"]["fingerprint"]
 
 
 def test_a_whole_run_on_this_machine(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["--data", str(photos), "--store", str(tmp_path / "store"), "--pictures-a-part", "2", "--scale", "2"]
-    assert main(["run", "prepare_data", "--root", str(tmp_path / "runs"), *arguments]) == 0
-    assert capfd.readouterr().out.endswith(f"\n{tmp_path / 'runs'}: done\n")
-    (run,) = (tmp_path / "runs").iterdir()
+    command = ["run", "prepare_data", "--root", str(tmp_path / "runs"), *arguments]
+    assert main(command) == 0
+    told = capfd.readouterr().out
+    assert "kept 4, dropped 0" in told
+    (run,) = (tmp_path / "runs").glob("prepare-data-*")
+    assert told.endswith(f"report: {run / 'report.html'}\n")
     manifest = read_manifest(run / "validate" / "kept")
     packs = [open_pack(folder) for folder in sorted(run.glob("for-loop-1-iteration-*/prepare/shard"))]
     assert [len(pack.entries) for pack in packs] == [2, 1, 1]
     assert {e.sha256 for pack in packs for e in pack.entries} == {e.sha256 for e in manifest.entries}
     assert {pack.scales for pack in packs} == {(2,)}
     assert (run / "features" / "table" / PARQUET).is_file()
-    told = json.loads((run / "validate" / "executor_output.json").read_text())
-    assert told["artifacts"]["metrics"]["artifacts"][0]["metadata"] == {"kept": 4, "dropped": 0}
+    assert main(command) == 0
+    assert "done" not in capfd.readouterr().out  # nothing has changed
+    os.utime(photos / "coffee.png")
+    assert main(command) == 0
+    assert "ingest          done" in capfd.readouterr().out
 
 
 def test_a_failed_step_fails_the_run_and_stops_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "prepare_data", "--root", str(tmp_path), "--data", "nowhere"]) == 1
-    told = capfd.readouterr()
-    assert "No folder nowhere" in told.out
-    assert told.err.startswith("pipelines: Pipeline 'prepare-data' finished with status FAILURE.")
-    (run,) = tmp_path.iterdir()
+    said = (
+        "ingest: SourceError: No folder nowhere. Give one with pictures in it, s3://bucket/prefix, div2k, or samples."
+    )
+    assert capfd.readouterr().err == f"pipelines: {said}\n"
+    (run,) = tmp_path.glob("prepare-data-*")
     assert not (run / "validate").exists()

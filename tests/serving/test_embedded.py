@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from loupe.checkpoint import METADATA_KEY, read_info
 from loupe.images import decode
+from loupe.remote import RemoteBackend
 from tests.serving.servers import MAX_BYTES, Server, make_png, pixels_of, started, until, v2_body, wait_for
 
 PNG = make_png(40, 30)
@@ -182,10 +183,10 @@ def test_an_unknown_model_is_said_in_one_line(environment: dict[str, str]) -> No
     assert "Traceback" not in ended.stderr
 
 
-def damage(source: Path, target: Path, name: str) -> None:
+def damage(source: Path, target: Path, name: str, **more: str) -> None:
     """A checkpoint whose weights are not numbers."""
     tensors = {key: np.full_like(value, np.nan) for key, value in load_file(source).items()}
-    info = read_info(source).model_copy(update={"name": name})
+    info = read_info(source).model_copy(update={"name": name, **more})
     save_file(tensors, target, metadata={METADATA_KEY: info.model_dump_json()})
 
 
@@ -297,3 +298,19 @@ def test_grpc_errors(
         infer_grpc(kserve, grpc_url, *pictures, model=model, **options)
     assert failure.value.code().name == code
     assert said in failure.value.details()
+
+
+def test_whole_pictures_are_counted_for_drift_and_tiles_are_not(embedded: Server) -> None:
+    def counted() -> float:
+        return embedded.metric("loupe_picture_feature_count", model="tiny_x4", feature="light_mean")
+
+    time.sleep(0.5)  # the pictures of other tests are measured by then
+    before = counted()
+    with RemoteBackend(embedded.url, "tiny_x4") as backend:
+        assert backend(np.zeros((2, 3, 16, 16), np.float32)).shape == (2, 3, 64, 64)
+    assert counted() == before
+    for sent, picture in enumerate((PNG, make_png(30, 40)), 1):
+        embedded.v2("tiny_x4", picture)
+        until(lambda sent=sent: counted() == before + sent)  # type: ignore[misc]
+    embedded.v2("tiny_x4", b"no picture")
+    assert counted() == before + 2

@@ -15,7 +15,15 @@ from loupe.errors import StorageError
 from loupe.images import FORMATS, Picture, decode, encode
 from loupe.storage import open_storage
 from training.archives import SourceError
-from training.manifest import Entry, Manifest, ManifestError, make_manifest, read_manifest, write_manifest
+from training.manifest import (
+    Entry,
+    Manifest,
+    ManifestError,
+    make_manifest,
+    read_manifest,
+    with_validation,
+    write_manifest,
+)
 
 
 def test_a_folder_is_listed_with_hashes_sizes_and_splits(photos: Path, tmp_path: Path) -> None:
@@ -163,3 +171,18 @@ def test_the_file_is_lines_of_json(photos: Path, tmp_path: Path) -> None:
     header, *entries = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
     assert list(header) == ["format", "version", "sources"]
     assert list(entries[0]) == ["source", "path", "sha256", "size", "width", "height", "split"]
+
+
+def test_samples_are_photos_that_scikit_image_ships_with_two_to_evaluate_on(tmp_path: Path) -> None:
+    manifest = make_manifest("samples", store=tmp_path)
+    assert {entry.name for entry in manifest.of("eval")} == {"samples-eval/chelsea.png", "samples-eval/coffee.png"}
+    assert (len(manifest.of("train")), len(manifest.of("valid"))) == (6, 1)
+    assert all(manifest.locate(entry).is_file() for entry in manifest.entries)
+    assert min(min(entry.width, entry.height) for entry in manifest.entries) >= 300
+
+
+def test_when_what_validates_was_dropped_others_take_its_place(photos: Path, tmp_path: Path) -> None:
+    manifest = make_manifest(str(photos), store=tmp_path)
+    assert with_validation(manifest) is manifest
+    left = with_validation(manifest.only(manifest.of("train")))
+    assert (len(left.of("train")), len(left.of("valid"))) == (2, 1)

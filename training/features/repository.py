@@ -1,7 +1,7 @@
 """The Feast repository: entity ``picture`` (its key is the SHA-256 of the file), feature view ``picture_quality``.
 
     settings = FeatureSettings(offline="s3://bucket/features", redis="redis:6379")
-    write_repository(folder, settings); apply(folder); materialize(folder)
+    make_repository(folder, settings)   # write_repository, apply and materialize
     read_historical(folder, hashes)     # {sha256: Quality} from the parquet, as known now
     read_online(folder, hashes)         # the same from SQLite or Redis
 
@@ -49,6 +49,14 @@ class FeatureSettings(BaseSettings):
 def offline_uri(folder: Path, settings: FeatureSettings) -> str:
     """Where ``write_features`` should write for this repository."""
     return settings.offline or f"file://{quote(str(folder.absolute()))}"
+
+
+def make_repository(folder: Path, settings: FeatureSettings) -> Path:
+    """``folder`` as a repository that is applied and materialized, ready to be read."""
+    write_repository(folder, settings)
+    apply(folder)
+    materialize(folder)
+    return folder
 
 
 def write_repository(folder: Path, settings: FeatureSettings) -> Path:
