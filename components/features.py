@@ -31,4 +31,5 @@ def features(
     make_repository(Path(repository.path), FeatureSettings(offline=offline or here))
     for artifact in (table, repository):
         artifact.metadata.update(version=given.version, pictures=len(measured))
+    print(f"{len(measured)} pictures measured")
     return len(measured)

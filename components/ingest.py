@@ -25,4 +25,5 @@ def ingest(
     made = make_manifest(data, valid=valid or None, evaluation=evaluation, store=Path(store).absolute())
     write_manifest(made, Path(manifest.path))
     manifest.metadata.update(version=made.version, pictures=len(made.entries), fingerprint=fingerprint)
+    print(f"{len(made.entries)} pictures, version {made.version[:12]}")
     return made.version

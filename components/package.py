@@ -15,7 +15,7 @@ def package(
     run: str = "",
     recipe: str = "",
 ) -> str:
-    """Numbers the checkpoint after the versions in ``storage``, so it must not be cached. Returns the number."""
+    """Numbers the checkpoint after the versions in ``storage``, so it must not be cached. Returns name and number."""
     from pathlib import Path
 
     from loupe.assessment import read_assessment
@@ -37,4 +37,4 @@ def package(
         picture=picture,
     )
     package.metadata.update(model=made.info.name, version=made.info.version)
-    return made.info.version
+    return f"{made.info.name} version {made.info.version}"

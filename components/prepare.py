@@ -24,4 +24,5 @@ def prepare(
     scale = scale_of(recipe) if recipe else scale
     pack = open_pack(pack_part(given, part, Path(shard.path), scale=scale))
     shard.metadata.update(version=given.version, part=part, scale=scale, pictures=len(pack.entries), pixels=pack.pixels)
+    print(f"{part}: {len(pack.entries)} pictures packed")
     return len(pack.entries)

@@ -18,8 +18,9 @@ def publish(
     """With a ``namespace``, applies there and waits; ``service``: fields of Service. Returns the address there."""
     from pathlib import Path
 
+    from loupe.cluster import connect
     from loupe.settings import Settings
-    from serving.cluster import Cluster, connect
+    from serving.cluster import Cluster
     from serving.model_registry import ModelRegistry
     from serving.packaging import read_package
     from serving.publishing import OnCluster

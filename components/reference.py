@@ -17,3 +17,4 @@ def reference(shards: dsl.Input[list[dsl.Dataset]], reference: dsl.Output[dsl.Ar
     (version,) = {str(shard.metadata["version"]) for shard in shards}
     count = write_reference(Path(reference.path), folders, scale=scale)
     reference.metadata.update(version=version, scale=scale, pictures=count)
+    print(f"features of {count} pictures")

@@ -17,8 +17,9 @@ def smoke(
     """Without an ``endpoint``, starts a server of its own; ``service`` as for publish. Returns the PSNR in dB."""
     from pathlib import Path
 
+    from loupe.cluster import connect
     from loupe.settings import Settings
-    from serving.cluster import Cluster, connect
+    from serving.cluster import Cluster
     from serving.packaging import read_package
     from serving.publishing import OnCluster
     from serving.smoke import try_package

@@ -18,7 +18,7 @@ import numpy as np
 from loupe import __version__
 from loupe.checkpoint import CheckpointInfo, load_model, require_kind
 from loupe.drawing import Bytes, Drawing, DrawOptions, Given, OnRows
-from loupe.errors import Cancelled, InvalidOption
+from loupe.errors import Cancelled, CheckpointError, InvalidOption
 from loupe.registry import find_model
 from loupe.settings import Settings
 
@@ -108,7 +108,10 @@ def load_artist(checkpoint: Path, settings: Settings) -> LocalArtist:
 
     network, info = load_model(checkpoint)
     require_kind(info.name, info.kind, "sampler")
-    assert isinstance(network, PixelRecursive)  # noqa: S101  (the only architecture of its kind)
+    if not isinstance(network, PixelRecursive):
+        raise CheckpointError(
+            f"{info.name}: got {info.architecture}, expected pixel_recursive: nothing else is drawn with"
+        )
     if settings.threads:
         torch.set_num_threads(settings.threads)
     return LocalArtist(network, info)

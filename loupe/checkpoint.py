@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "loupe"
 Kind = Literal["enlarger", "sampler"]
-SAMPLERS = frozenset({"pixel_recursive"})  # architectures that draw one of many answers; all others enlarge
+SAMPLERS = frozenset({"pixel_recursive", "independent_pixels"})  # they draw one of many answers; all others enlarge
 DOES: dict[Kind, str] = {
     "enlarger": "enlarges pictures (`loupe upscale`, /api/upscale)",
     "sampler": "draws from a sketch (`loupe draw`, /api/draw)",

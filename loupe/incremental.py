@@ -124,10 +124,12 @@ class Steps:
     """``count`` pictures of one size on their way, all at the same subpixel. Not thread-safe; make one for each run.
 
     ``canvas`` (reach+H, reach+W+reach, 3, count) holds pixels in [-1,1], with a border of zeros as in the network.
+    ``inside`` (H,W,count), 1 or 0: where each picture is, when it does not fill its place; the canvas must stay zero
+    elsewhere, and what the network makes of that is set to zero too, as beyond a border.
     """
 
-    def __init__(self, flat: Flat, *, count: int, height: int, width: int) -> None:
-        self.flat, self.width = flat, width
+    def __init__(self, flat: Flat, *, count: int, height: int, width: int, inside: Floats | None = None) -> None:
+        self.flat, self.width, self._inside = flat, width, inside
         dtype = flat.first_left.dtype
         layers, gates, features = flat.left.shape[0], flat.left.shape[1], flat.first_left.shape[0]
         reach, taps = flat.reach, flat.taps
@@ -149,9 +151,10 @@ class Steps:
         flat, taps = self.flat, self.flat.taps
         above = torch.from_numpy(self.canvas[y : y + flat.reach]).permute(3, 2, 0, 1)  # (N,3,reach,W+2*reach)
         v = F.conv2d(above, *flat.first_vertical)  # (N,F,1,W)
+        inside = None if self._inside is None else torch.from_numpy(self._inside[y].T)[:, None]  # (N,1,W)
         for index, (layer, rows) in enumerate(zip(flat.verticals, self._rows, strict=True)):
             rows[:, :, :-1] = rows[:, :, 1:].clone()
-            rows[:, :, -1, taps : taps + self.width] = v[:, :, 0]
+            rows[:, :, -1, taps : taps + self.width] = v[:, :, 0] if inside is None else v[:, :, 0] * inside
             v = v + gate(F.conv2d(rows, layer.weight, layer.bias))
             link = F.conv2d(v, layer.link, layer.link_bias)[:, :, 0]  # (N,2F,W)
             self._link[:, index] = link.permute(2, 1, 0).numpy()
@@ -165,7 +168,7 @@ class Steps:
         begins = flat.groups
         for index in range(len(flat.left)):
             cache = self._h[index]
-            cache[first + taps : last + taps] = h
+            cache[first + taps : last + taps] = h if self._inside is None else h * self._inside[y, first:last, None]
             z = self._link[first:last, index] + flat.centre[index] @ h
             left = np.stack([cache[x : x + taps].reshape(-1, cache.shape[-1]) for x in range(first, last)])
             np.tanh(z + flat.left[index] @ left, out=z)

@@ -3,13 +3,12 @@
     picture, entropy = draw_photo(sampler, lr, choice=Choice(seed=3), on_tile=show)
 
 Tiles go in raster order and each sees the pixels already drawn to its left and above, so it goes on where they
-ended. Tiles on one anti-diagonal do not see each other and run as one batch. The conditioning network sees the whole
-photo. Random numbers belong to places in the photo, not to tiles.
+ended. Tiles on one anti-diagonal do not see each other and run as one batch; where their windows reach over the edge
+of the photo, the network sees what it sees beyond any border: nothing. The conditioning network sees the whole photo.
+Random numbers belong to places in the photo, not to tiles.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,37 +30,11 @@ MOST = 64  # tiles drawn side by side
 OnTile = Callable[[int, int, Bytes], None]
 
 
-class Tile(NamedTuple):
-    """High-resolution pixels; ``left`` and ``above``: how many of them it sees beside it."""
-
-    top: int
-    bottom: int
-    first: int
-    last: int
-    above: int
-    left: int
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        return slice(self.top - self.above, self.bottom), slice(self.first - self.left, self.last)
-
-    @property
-    def inside(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.first, self.last)
-
-
-def plan_waves(height: int, width: int, tile: int, context: int) -> Iterator[list[Tile]]:
-    """Batches of tiles of one shape, in an order in which each sees what it needs."""
-    rows, columns = -(-height // tile), -(-width // tile)
+def plan_waves(rows: int, columns: int) -> Iterator[list[tuple[int, int]]]:
+    """Anti-diagonals of a grid of tiles, (row, column), at most ``MOST`` at once."""
     for wave in range(rows + columns - 1):
-        shapes: dict[tuple[int, int, int, int], list[Tile]] = defaultdict(list)
-        for row in range(max(0, wave - columns + 1), min(rows, wave + 1)):
-            top, first = row * tile, (wave - row) * tile
-            bottom, last = min(top + tile, height), min(first + tile, width)
-            one = Tile(top, bottom, first, last, min(top, context), min(first, context))
-            shapes[bottom - top, last - first, one.above, one.left].append(one)
-        for alike in shapes.values():
-            yield from (alike[begin : begin + MOST] for begin in range(0, len(alike), MOST))
+        tiles = [(row, wave - row) for row in range(max(0, wave - columns + 1), min(rows, wave + 1))]
+        yield from (tiles[begin : begin + MOST] for begin in range(0, len(tiles), MOST))
 
 
 @torch.no_grad()
@@ -82,31 +55,43 @@ def draw_photo(
         raise InvalidOption(f"tile and context: got {tile} and {context}, expected 1 or more and 0 or more")
     choice, model = choice or Choice(), sampler.model
     height, width = (side * sampler.scale for side in lr.shape[-2:])
+    rows, columns = -(-height // tile), -(-width // tile)
     context = min(context, prior_reach(model.config))
-    features = conditioning_features(model, lr)
+    below, beside = rows * tile - height, columns * tile - width  # the last tiles reach over the edge
+    features = F.pad(conditioning_features(model, lr), (0, beside, 0, below))
     uniforms = draw_uniforms(seed=choice.seed, samples=1, height=height, width=width)[0]
-    picture, entropy = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
-    done, total = 0, -(-height // tile) * -(-width // tile)
-    for tiles in plan_waves(height, width, tile, context):
-        above, left = tiles[0].above, tiles[0].left
-        windows = np.stack([picture[one.window] for one in tiles])
-        known = np.ones(windows.shape[1:3], bool)
-        known[above:, left:] = False
+    uniforms = np.pad(uniforms, ((0, below), (0, beside), (0, 0)))
+    board = np.zeros((context + rows * tile, context + columns * tile, 3), np.uint8)
+    inside = np.zeros(board.shape[:2], bool)
+    here = slice(context, context + height), slice(context, context + width)
+    inside[here] = True
+    bits = np.zeros(board.shape[:2], np.float32)
+    known = np.ones((context + tile, context + tile), bool)
+    known[context:, context:] = False
+    done = 0
+    for tiles in plan_waves(rows, columns):
+        windows = [_square(row * tile, column * tile, context + tile) for row, column in tiles]
+        places = [_square(row * tile, column * tile, tile) for row, column in tiles]
         lanes = Lanes(
-            _logits(model, torch.stack([features[:, *one.inside] for one in tiles])),
+            _logits(model, torch.stack([features[:, *place] for place in places])),
             np.arange(len(tiles)),
-            np.stack([uniforms[one.inside] for one in tiles]),
-            windows,
+            np.stack([uniforms[place] for place in places]),
+            np.stack([board[window] for window in windows]),
             known,
-            (above, left),
+            np.stack([inside[window] for window in windows]),
+            (context, context),
         )
-        bits = draw_lanes(sampler.flat, lanes, choice)
-        for one, window, bit in zip(tiles, windows, bits, strict=True):
-            picture[one.inside], entropy[one.inside] = window[above:, left:], bit[above:, left:]
+        drawn_bits = draw_lanes(sampler.flat, lanes, choice)
+        for window, picture, bit in zip(windows, lanes.pictures, drawn_bits, strict=True):
+            board[window][~known], bits[window][~known] = picture[~known], bit[~known]
         done += len(tiles)
         if on_tile is not None:
-            on_tile(done, total, picture)
-    return picture, entropy
+            on_tile(done, rows * columns, board[here])
+    return board[here].copy(), bits[here].copy()
+
+
+def _square(top: int, first: int, side: int) -> tuple[slice, slice]:
+    return slice(top, top + side), slice(first, first + side)
 
 
 @torch.no_grad()

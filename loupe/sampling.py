@@ -47,10 +47,8 @@ class Lanes:
     uniforms: NDArray[np.float64]  # (N,H,W,3)
     pictures: Bytes  # (N,H,W,3): what is known is in it, the rest is drawn into it
     known: NDArray[np.bool_]  # (H,W)
-    origin: tuple[int, int] = (
-        0,
-        0,
-    )  # the pixel that ``conditioning`` and ``uniforms`` begin with: all before are known
+    inside: NDArray[np.bool_] | None = None  # (N,H,W): where there is a picture, if not everywhere
+    origin: tuple[int, int] = (0, 0)  # where conditioning and uniforms begin: all before it is known
 
 
 class Sampler:
@@ -118,9 +116,14 @@ def draw_lanes(flat: Flat, lanes: Lanes, choice: Choice, on_row: OnRow | None = 
     """Fill ``lanes.pictures`` and return the entropy, (N,H,W)."""
     count, height, width = lanes.pictures.shape[:3]
     entropy = np.zeros((count, height, width), np.float32)
-    steps = Steps(flat, count=-(-count // LANES) * LANES, height=height, width=width)
-    inside = steps.canvas[flat.reach :, flat.reach : flat.reach + width, :, :count]  # a view
-    inside[lanes.known] = to_input(lanes.pictures.transpose(1, 2, 3, 0)[lanes.known])
+    padded = -(-count // LANES) * LANES
+    inside = np.ones((height, width, padded), flat.first_left.dtype)
+    if lanes.inside is not None:
+        inside[:, :, :count] = lanes.inside.transpose(1, 2, 0)
+    steps = Steps(flat, count=padded, height=height, width=width, inside=None if lanes.inside is None else inside)
+    pixels = steps.canvas[flat.reach :, flat.reach : flat.reach + width, :, :count]  # a view
+    given = to_input(lanes.pictures.transpose(1, 2, 3, 0)[lanes.known])
+    pixels[lanes.known] = given * inside[lanes.known][:, None, :count]
     values = np.zeros(steps.canvas.shape[-1], steps.canvas.dtype)
     top, left = lanes.origin
     for y in range(height):
@@ -138,7 +141,7 @@ def draw_lanes(flat: Flat, lanes: Lanes, choice: Choice, on_row: OnRow | None = 
                     levels = choose(logits, lanes.uniforms[:, y - top, x - left, colour], choice)
                     entropy[:, y, x] += entropy_bits(logits)
                     lanes.pictures[:, y, x, colour] = levels
-                    values[:count] = to_input(levels)
+                    values[:count] = to_input(levels) * inside[y, x, :count]
                     steps.set(colour, values)
         if on_row is not None:
             on_row(y, lanes.pictures)
@@ -181,5 +184,8 @@ def draw_naively(
 @torch.no_grad()
 def bits_per_subpixel(model: PixelRecursive, lr: Tensor, hr: Tensor) -> Tensor:
     """How surprised the model is by each picture: (N,3,h,w) and (N,3,H,W) in [0,1] -> (N,)."""
-    each = [nats(model(x[None], y[None]).joint, y[None]).mean() for x, y in zip(lr, hr, strict=True)]
+    dtype = model.prior.logits.weight.dtype
+    each = [
+        nats(model(x[None], y[None]).joint, y[None]).mean() for x, y in zip(lr.to(dtype), hr.to(dtype), strict=True)
+    ]
     return torch.stack(each) / math.log(2)

@@ -31,7 +31,7 @@ class PipelinesRefused(LoupeError):
     """Kubeflow Pipelines answered, and not with what was asked for: who asks, where, or what."""
 
     status = 502
-    exit_code = 20
+    exit_code = 26
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,12 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from loupe.files import write_whole
+from loupe.markup import Safe, escape, heading, html_table, page, paragraph
 from pipelines.following import MARKS, State, Step
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1b1b1f;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8d8de;vertical-align:top;overflow-wrap:anywhere}
-td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.9em}
-iframe{width:100%;height:34rem;border:1px solid #d8d8de;border-radius:6px;background:#fff}
-pre{white-space:pre-wrap;padding:.8rem;border:1px solid #d8d8de;border-radius:6px}
-@media (prefers-color-scheme:dark){
-body{color:#e6e6ea;background:#17171a}th,td,iframe,pre{border-color:#3a3a42}iframe{background:#17171a}}
+iframe{width:100%;height:36rem;border:1px solid var(--line);border-radius:6px;background:var(--paper)}
+pre{white-space:pre-wrap;padding:.8rem;border:1px solid var(--line);border-radius:6px}
 """
 SHOWN = 4  # figures of a step in the table
 FIRST = ("psnr_y", "ssim_y", "valid_psnr_y", "steps", "kept", "dropped")
@@ -51,6 +46,7 @@ class Row:
     seconds: float = 0.0
     times: int = 0
     output: str = ""
+    said: str = ""  # its last line, if it ran
     error: str = ""
     artifacts: list[Artifact] = field(default_factory=list)
 
@@ -96,6 +92,7 @@ def summarize(
         row = rows.setdefault(step.name, Row(step.name, step.state))
         row.seconds += step.seconds
         row.times += 1
+        row.said = step.lines[-1].strip() if step.lines else row.said
         if step.state == "failed":
             row.state, row.error = "failed", step.error
         elif step.state == "done" and row.state == "cached":
@@ -139,7 +136,7 @@ def table_of(summary: Summary) -> Table:
 
 
 def result_of(row: Row) -> str:
-    """One line: the error, or what was returned and the first figures."""
+    """One line: the error, the decision, or what was returned and the first figures; else what it said last."""
     if row.error:
         return row.error.splitlines()[0]
     decisions = [a.path for a in row.artifacts if a.kind == "system.Markdown" and a.name == DECISION]
@@ -150,51 +147,45 @@ def result_of(row: Row) -> str:
     known = sorted(row.figures.items(), key=lambda item: (item[0] not in FIRST, item[0]))
     figures = [f"{name} {_short(value)}" for name, value in known[:SHOWN]]
     output = [row.output] if WORDS.fullmatch(row.output) else []
-    return ", ".join(output + figures)
+    return ", ".join(output + figures) or row.said
 
 
 def write_report(summary: Summary, path: Path) -> Path:
     """One HTML page that loads nothing: the table, and every step's own pages within it. Raises StorageError."""
-    rows = "".join(
-        f"<tr><td><a href='#{_e(row.name)}'>{_e(row.name)}</a></td><td>{_e(row.state)}</td>"
-        f"<td class=n>{row.seconds:.1f}</td><td>{_e(result_of(row))}</td></tr>"
-        for row in summary.rows
-    )
-    parameters = "".join(
-        f"<tr><td>{_e(k)}</td><td><code>{_e(v)}</code></td></tr>" for k, v in summary.parameters.items()
-    )
-    body = (
-        f"<h1>{_e(summary.pipeline)}</h1><p>{_e(summary.folder.name)}, {summary.seconds:.0f} s in steps</p>"
-        f"<table><tr><th>step</th><th>state</th><th>seconds</th><th>what came of it</th></tr>{rows}</table>"
-        f"{''.join(_section(row) for row in summary.rows)}<h2>Parameters</h2><table>{parameters}</table>"
-    )
-    head = f'<meta charset="utf-8"><title>{_e(summary.pipeline)}</title><style>{STYLE}</style>'
-    page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
-    write_whole(path, page.encode())
+    rows = [(_link(row.name), row.state, result_of(row), f"{row.seconds:.1f}") for row in summary.rows]
+    given = [(name, str(value)) for name, value in summary.parameters.items()]
+    parts = [
+        paragraph(f"{summary.folder.name}, {summary.seconds:.0f} s in steps"),
+        html_table(("step", "state", "what came of it", "seconds"), rows, numbers=1),
+        *(part for row in summary.rows for part in _section(row)),
+        heading("Parameters"),
+        html_table(("parameter", "value"), given),
+    ]
+    write_whole(path, page(summary.pipeline, parts, style=STYLE).encode())
     return path
 
 
-def _section(row: Row) -> str:
-    parts = [f"<h2 id='{_e(row.name)}'>{_e(row.name)}</h2>"]
-    if row.error:
-        parts.append(f"<pre>{_e(row.error)}</pre>")
+def _link(name: str) -> Safe:
+    return Safe(f'<a href="#{escape(name)}">{escape(name)}</a>')
+
+
+def _section(row: Row) -> list[Safe]:
+    """What one step made; nothing for one that made nothing to look at."""
+    parts = [Safe(f"<pre>{html.escape(row.error)}</pre>")] if row.error else []
     if row.figures:
-        cells = "".join(f"<tr><td>{_e(k)}</td><td class=n>{_e(_short(v))}</td></tr>" for k, v in row.figures.items())
-        parts.append(f"<table>{cells}</table>")
+        figures = [(name, _short(value)) for name, value in row.figures.items()]
+        parts.append(html_table(("figure", "value"), figures, numbers=1))
     pages = [a for a in row.artifacts if a.kind == "system.HTML" and a.path.is_file()]
     # sandbox: a page of a step may hold what pictures are called, and runs no script
-    parts += [f'<iframe sandbox title="{_e(a.name)}" srcdoc="{_e(a.path.read_text())}"></iframe>' for a in pages]
+    frame = '<iframe sandbox title="{}" srcdoc="{}"></iframe>'
+    parts += [Safe(frame.format(escape(a.name), html.escape(a.path.read_text()))) for a in pages]
     if not pages:
         texts = [a for a in row.artifacts if a.kind == "system.Markdown" and a.path.is_file()]
-        parts += [f"<pre>{_e(a.path.read_text())}</pre>" for a in texts]
+        parts += [Safe(f"<pre>{html.escape(a.path.read_text())}</pre>") for a in texts]
     files = [a for a in row.artifacts if a.kind not in ("system.Metrics", "system.HTML", "system.Markdown")]
-    parts += [f"<p>{_e(a.name)}: <code>{_e(a.path)}</code></p>" for a in files]
-    return "".join(parts) if len(parts) > 1 else ""
+    parts += [Safe(f"<p>{escape(a.name)}: <code>{escape(str(a.path))}</code></p>") for a in files]
+    return [Safe(f'<h2 id="{escape(row.name)}">{escape(row.name)}</h2>'), *parts] if parts else []
 
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _e(value: object) -> str:
-    return html.escape(str(value), quote=True)

@@ -10,18 +10,18 @@ Applied server-side: what other managers own (an autoscaler's replicas, people's
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
+from loupe.cluster import Access, ClusterError, Rules, message_of
 from loupe.errors import LoupeError
 from serving.runtimes import Manifest
 
 # What the ServiceAccount of the steps publish and smoke needs, in the namespace of the models. Applying is a patch, and
 # a create as well where there is nothing yet.
-RULES: Sequence[Mapping[str, list[str]]] = (
+RULES: Rules = (
     {"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": ["get", "create", "patch"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
 )
@@ -30,18 +30,9 @@ RESOURCE = ("serving.kserve.io", "v1beta1", "inferenceservices")
 SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 SOURCE = "internal.serving.kserve.io/storage-initializer-sourceuri"  # on pods: where the model in them comes from
 TIMEOUT = (5, 30)  # seconds to connect, and without a byte
-PATIENCE = 120.0  # seconds that an API server may be away, as while it is upgraded
 POLL = 2.0
-TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 Told = Callable[[str], None]
-T = TypeVar("T")
-
-
-class ClusterError(LoupeError):
-    """The API server refuses or stays away; the message says which right is missing, or who owns what."""
-
-    exit_code: ClassVar[int] = 17
 
 
 class NotReady(LoupeError):
@@ -50,24 +41,13 @@ class NotReady(LoupeError):
     exit_code: ClassVar[int] = 18
 
 
-def connect() -> Any:
-    """A client with the rights of this pod, or of the kubeconfig at hand. ClusterError if there is neither."""
-    try:
-        config.load_incluster_config()
-    except config.ConfigException:
-        try:
-            config.load_kube_config()
-        except (config.ConfigException, OSError) as error:
-            raise ClusterError(f"no cluster: got neither a pod's ServiceAccount nor a kubeconfig: {error}") from error
-    return client.ApiClient()
-
-
 class Cluster:
     """One namespace of a cluster."""
 
     def __init__(self, api: Any, namespace: str, *, poll: float = POLL) -> None:
         self.namespace = namespace
         self._api, self._poll = api, poll
+        self._access = Access(namespace, RULES)
 
     def apply(self, manifest: Manifest, told: Told) -> int:
         """Server-side apply; returns the object's generation. Fields of ours that others have changed are taken back.
@@ -87,7 +67,7 @@ class Cluster:
 
     def get(self, name: str) -> Manifest | None:
         """The InferenceService as it is; None if there is none. Raises ClusterError."""
-        return self._ask("get", "inferenceservices", lambda: self._call("GET", name), none=(404,))
+        return self._access.ask("get", "inferenceservices", lambda: self._call("GET", name), none=(404,))
 
     def wait_until_ready(self, name: str, generation: int, *, uris: Collection[str], timeout: float, told: Told) -> str:
         """Wait until ``generation`` serves from pods that hold what is at ``uris``; returns the address to ask.
@@ -121,10 +101,10 @@ class Cluster:
                 return self._call("PATCH", manifest["metadata"]["name"], query, manifest)
             except ApiException as error:
                 if error.status == 409:
-                    return _message(error)
+                    return message_of(error)
                 raise
 
-        applied = self._ask("patch", "inferenceservices", call)
+        applied = self._access.ask("patch", "inferenceservices", call)
         assert applied is not None  # noqa: S101  # no status counts as None here
         return applied
 
@@ -160,7 +140,7 @@ class Cluster:
             )
             return bytes(answer.data)
 
-        pods = json.loads(self._ask("list", "pods", call) or b"{}").get("items", ())
+        pods = json.loads(self._access.ask("list", "pods", call) or b"{}").get("items", ())
         for pod in pods:
             source = pod["metadata"].get("annotations", {}).get(SOURCE)
             if source is None or "deletionTimestamp" in pod["metadata"]:
@@ -169,29 +149,6 @@ class Cluster:
                 yield f"pod {pod['metadata']['name']} of another version is still there"
             elif why := _pod_trouble(pod):
                 yield f"pod {pod['metadata']['name']} is not ready: {why}"
-
-    def _ask(self, verb: str, resource: str, call: Callable[[], T], *, none: tuple[int, ...] = ()) -> T | None:
-        """The answer, or None for a status in ``none``. Raises ClusterError."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return call()
-            except ApiException as error:
-                if error.status in none:
-                    return None
-                if error.status not in TRANSIENT or time.monotonic() > end:
-                    raise self._refused(verb, resource, error) from error
-            except HTTPError as error:
-                if time.monotonic() > end:
-                    raise ClusterError(f"the API server does not answer for {PATIENCE:g} s: {error}") from error
-            time.sleep(self._poll)
-
-    def _refused(self, verb: str, resource: str, error: ApiException) -> ClusterError:
-        said = f"cannot {verb} {resource} in namespace {self.namespace}: {error.status} {_message(error)}"
-        if error.status != 403:
-            return ClusterError(said)
-        rule = next(rule for rule in RULES if resource in rule["resources"])
-        return ClusterError(f"{said}. Give the ServiceAccount of this step a Role there with {json.dumps(rule)}")
 
 
 def _missing(status: Mapping[str, Any], generation: int) -> list[str]:
@@ -239,10 +196,3 @@ def _address(status: Mapping[str, Any], name: str) -> str:
     if not url:
         raise NotReady(f"InferenceService {name} is ready and has no address; is there an ingress for its mode?")
     return str(url)
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.reason)

@@ -1,10 +1,14 @@
 """What all tests share: real pictures, and a small real model."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 import torch
+from minio import Minio
+from moto.server import ThreadedMotoServer
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -13,6 +17,34 @@ from loupe.models.edsr import EDSR, EDSRConfig
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CRDS = SHARED.parent / "crds"
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of an S3 server in memory, which takes any key."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Makes an empty bucket and returns its address, with the environment that leads there."""
+    values = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something", "AWS_REGION": "us-east-1"}
+    for name, value in {**values, "S3_ENDPOINT_URL": moto}.items():
+        monkeypatch.setenv(name, value)
+    host = moto.removeprefix("http://")
+    client = Minio(host, "somebody", "something", secure=False, region="us-east-1")
+
+    def make(bucket: str) -> str:
+        client.make_bucket(bucket)
+        return f"s3://{bucket}"
+
+    urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
+    yield make
+    urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="what to train")
     data = parser.add_mutually_exclusive_group()
-    data.add_argument(
-        "--data",
-        default="div2k",
-        help="a folder, s3://bucket/prefix, an array.npy, or div2k (default: downloaded once)",
-    )
+    data.add_argument("--data", default="div2k", help="a folder, s3://bucket/prefix, an array.npy, or div2k (default)")
     data.add_argument(
         "--shard", action="append", help="packed pictures: a folder or s3://bucket/prefix; may be repeated"
     )

@@ -41,7 +41,7 @@ MAX_GROWTH = 4  # bytes unpacked for each byte of the archive: pictures hardly c
 class SourceError(LoupeError):
     """A source of pictures that cannot be had, or that is not what it should be."""
 
-    exit_code = 10
+    exit_code = 21
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ class Report(BaseModel):
 class InspectionFailed(LoupeError):
     """Too many pictures are unfit, or none is left; ``report`` says which."""
 
-    exit_code = 12
+    exit_code = 23
 
     def __init__(self, message: str, report: Report) -> None:
         super().__init__(message)

@@ -25,7 +25,7 @@ TORCHRUN = re.compile(r"[WE]\d{4} [\d:.]+ \d+ .*torch/distributed/elastic/")
 class TrainingFailed(LoupeError):
     """The training ended with an error; its last lines are in the message."""
 
-    exit_code = 14
+    exit_code = 24
 
 
 def launch_local(arguments: Sequence[str], *, processes: int = 1) -> None:

@@ -34,7 +34,7 @@ Split = Literal["train", "valid", "eval"]
 class ManifestError(LoupeError):
     """A manifest that is damaged, or whose pictures have changed."""
 
-    exit_code = 11
+    exit_code = 22
 
 
 class Entry(BaseModel):

@@ -40,7 +40,7 @@ class MonitoringError(LoupeError):
     """Prometheus or a server does not answer, or does not say what Loupe's servers say."""
 
     status: ClassVar[int] = 502
-    exit_code: ClassVar[int] = 15
+    exit_code: ClassVar[int] = 25
 
 
 class _Series(BaseModel):

@@ -183,6 +183,30 @@ def pixel_recursive_faces_small() -> Recipe:
     return replace(recipe, turns=2, batch=4)  # many small steps: few pictures are seen in all
 
 
+def independent_faces_small() -> Recipe:
+    """The conditioning network of ``pixel_recursive_faces_small`` alone: what its prior must beat, in bits."""
+    return replace(
+        pixel_recursive_faces_small(),
+        name="independent_faces_small",
+        architecture="independent_pixels",
+        config={"scale": 4, "blocks": SMALL["blocks"]},
+        steps=8_000,
+        summary="Each subpixel by itself: a baseline of pixel_recursive_faces_small",
+    )
+
+
+def regression_faces_small() -> Recipe:
+    """The same network by L2: the sharpest single answer there is, which is the blurred mean of all."""
+    return replace(
+        independent_faces_small(),
+        name="regression_faces_small",
+        architecture="pixel_regression",
+        objective="pixel",
+        loss="l2",
+        summary="The mean of all likely faces: a baseline of pixel_recursive_faces_small",
+    )
+
+
 def pixel_recursive_photos() -> Recipe:
     """Patches of photos, which are shrunk first so that 32x32 pixels hold detail. Size as small."""
     recipe = _pixel_recursive(
@@ -206,6 +230,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         edsr_light_x4,
         pixel_recursive_faces,
         pixel_recursive_faces_small,
+        independent_faces_small,
+        regression_faces_small,
         pixel_recursive_photos,
     )
 }

@@ -156,19 +156,24 @@ class ResidualBlock(nn.Module):
         return out
 
 
+def conditioning_body(config: PixelRecursiveConfig) -> nn.Sequential:
+    """(N,3,h,w) -> (N,features,h*r,w*r): residual blocks, then twice the size, until it is full."""
+    features = config.features
+    stages: list[nn.Module] = [nn.Conv2d(3, features, 1)]
+    for _ in range(config.scale.bit_length() - 1):
+        stages += [ResidualBlock(features) for _ in range(config.blocks)]
+        stages.append(nn.ConvTranspose2d(features, features, 3, stride=2, padding=1, output_padding=1))
+    stages += [ResidualBlock(features) for _ in range(config.blocks)]
+    return nn.Sequential(*stages)
+
+
 class Conditioning(nn.Module):
-    """A: (N,3,h,w) in [-1,1] -> (N,768,h*r,w*r) logits; residual blocks, then twice the size, until it is full."""
+    """A: (N,3,h,w) in [-1,1] -> (N,768,h*r,w*r) logits."""
 
     def __init__(self, config: PixelRecursiveConfig) -> None:
         super().__init__()
-        features = config.features
-        stages: list[nn.Module] = [nn.Conv2d(3, features, 1)]
-        for _ in range(config.scale.bit_length() - 1):
-            stages += [ResidualBlock(features) for _ in range(config.blocks)]
-            stages.append(nn.ConvTranspose2d(features, features, 3, stride=2, padding=1, output_padding=1))
-        stages += [ResidualBlock(features) for _ in range(config.blocks)]
-        self.body = nn.Sequential(*stages)
-        self.logits = nn.Conv2d(features, 3 * LEVELS, 1)
+        self.body = conditioning_body(config)
+        self.logits = nn.Conv2d(config.features, 3 * LEVELS, 1)
 
     def forward(self, lr: Tensor) -> Tensor:
         logits: Tensor = self.logits(F.relu(self.body(lr)))

@@ -112,7 +112,7 @@ def test_what_is_published_answers_in_a_server_that_runs(
     assert version.metrics["cats_psnr_y"] > 20
     features = Distribution.model_validate_json(storage.read("models/tiny_custom/1/features.json"))
     assert features.count == 4
-    assert told(runs, "package")["parameterValues"] == {"Output": "1"}
+    assert told(runs, "package")["parameterValues"] == {"Output": "tiny_custom version 1"}
     assert told(runs, "package")["artifacts"]["package"]["artifacts"][0]["metadata"] == {
         "model": "tiny_custom",
         "version": "1",

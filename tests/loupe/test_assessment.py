@@ -20,20 +20,7 @@ from loupe.assessment import (
     write_assessment,
 )
 from loupe.errors import StorageError
-from loupe.quality import Quality
-
-QUALITY = Quality(
-    light_mean=100,
-    light_spread=50,
-    noise_sigma=1,
-    sharpness=500,
-    blockiness=1,
-    colourfulness=40,
-    entropy=7,
-    edge_density=0.1,
-    width=64,
-    height=64,
-)
+from tests.qualities import QUALITY
 
 
 def row(name: str, model: float, bicubic: float) -> PictureRow:

@@ -6,7 +6,7 @@ import pytest
 
 from loupe.assessment import Assessment, Figures, PictureRow, Speed, mean_of
 from loupe.assessment_page import render_html, render_markdown
-from loupe.quality import Quality
+from tests.qualities import QUALITY
 
 HOSTILE = "</td><script>alert(1)</script>|`x`\n# big\u202e"
 
@@ -14,18 +14,7 @@ HOSTILE = "</td><script>alert(1)</script>|`x`\n# big\u202e"
 @pytest.fixture
 def assessment() -> Assessment:
     """One picture of a hostile name: 2.5 dB above bicubic as it is, 1 dB below under noise."""
-    quality = Quality(
-        light_mean=20,
-        light_spread=50,
-        noise_sigma=1,
-        sharpness=500,
-        blockiness=1,
-        colourfulness=40,
-        entropy=7,
-        edge_density=0.1,
-        width=64,
-        height=64,
-    )
+    quality = QUALITY.model_copy(update={"light_mean": 20})
 
     def row(model: float) -> PictureRow:
         figures = [Figures(psnr_y=value, ssim_y=value / 40) for value in (model, 28.0)]

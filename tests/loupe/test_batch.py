@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from minio import Minio
-from moto.server import ThreadedMotoServer
 
 from loupe.batch import RECORDS, Failure, Outcome, Plan, failures_of, open_upscaler, plan_batch, render_markdown
 from loupe.batch import upscale_part as upscale
@@ -232,14 +230,8 @@ def test_storage_that_stays_away_fails(folder: Path, monkeypatch: pytest.MonkeyP
     server.server_close()
 
 
-def test_from_a_bucket_into_a_bucket(photos: Path, monkeypatch: pytest.MonkeyPatch, upscaler: Upscaler) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("S3_ENDPOINT_URL", f"http://{host}:{port}")
-    for name, value in (("ACCESS_KEY_ID", "somebody"), ("SECRET_ACCESS_KEY", "something"), ("REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    Minio(f"{host}:{port}", "somebody", "something", secure=False, region="us-east-1").make_bucket("batches")
+def test_from_a_bucket_into_a_bucket(photos: Path, s3: Callable[[str], str], upscaler: Upscaler) -> None:
+    s3("batches")
     source = open_storage("s3://batches/in")
     for name in ("a/coffee.png", "rocket.png"):
         source.write(name, (photos / Path(name).name).read_bytes())
@@ -252,4 +244,3 @@ def test_from_a_bucket_into_a_bucket(photos: Path, monkeypatch: pytest.MonkeyPat
     assert [key for key in keys if not key.startswith(RECORDS)] == ["a/coffee.jpg", "rocket.jpg"]
     assert json.loads(target.read(f"{RECORDS}/rocket.jpg.json"))["model"] == "tiny_x2"
     assert plan_batch("s3://batches/in", "s3://batches/in/larger", model="tiny_x2", format="JPEG") == plan
-    server.stop()

@@ -62,18 +62,20 @@ def test_a_photo_of_one_tile_is_a_picture() -> None:
     np.testing.assert_array_equal(entropy, alone.entropy[0, 0])
 
 
-def test_every_pixel_is_in_one_tile_that_comes_after_what_it_sees() -> None:
-    times = np.full((37, 50), -1)
-    for time, tiles in enumerate(plan_waves(37, 50, 8, 5)):
-        assert len({(one.above, one.left) for one in tiles}) == 1
-        for one in tiles:
-            seen = times[one.window].copy()
-            seen[one.above :, one.left :] = 0
-            assert (seen >= 0).all()
-            assert (times[one.inside] == -1).all()
-        for one in tiles:
-            times[one.inside] = time
-    assert (times >= 0).all()
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (5, 2)])
+def test_every_tile_comes_once_and_after_its_neighbours(
+    rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loupe.mosaic.MOST", 2)
+    seen: set[tuple[int, int]] = set()
+    for tiles in plan_waves(rows, columns):
+        assert 1 <= len(tiles) <= 2
+        for row, column in tiles:
+            needed = {(row - 1, column), (row, column - 1), (row - 1, column - 1)}
+            assert {(r, c) for r, c in needed if r >= 0 and c >= 0} <= seen
+        assert not seen & set(tiles)
+        seen |= set(tiles)
+    assert len(seen) == rows * columns
 
 
 def test_strips_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,10 @@ import logging
 import os
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loupe import promoted
 from loupe.checkpoint import load_model, read_info, save_checkpoint
@@ -33,24 +31,10 @@ def add(storage: Storage, models: Path, version: str, folder: Path, name: str = 
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Settings]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "S3_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_REGION": "us-east-1",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def bucket(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.setattr(promoted, "FRESH_SECONDS", 1e-9)
     monkeypatch.setattr("loupe.s3.RETRIES", 0)
-    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", b"").close()  # all servers of a process share it
-    open_storage("s3://models")._client.make_bucket("models")  # type: ignore[attr-defined]
-    yield Settings(storage="s3://models/deep", cache_dir=tmp_path / "cache")
-    server.stop()
+    return Settings(storage=f"{s3('models')}/deep", cache_dir=tmp_path / "cache")
 
 
 def test_a_promoted_version_is_used_in_place(tiny_models: Path, tmp_path: Path) -> None:

@@ -4,11 +4,9 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loupe.checkpoint import load_model, save_checkpoint
 from loupe.errors import InvalidOption, ModelNotFound, StorageError, VersionConflict
@@ -32,21 +30,17 @@ LINEAGE = Lineage(data="a" * 64, run="run-1", recipe="edsr_fast_x4")
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[S3Storage]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+def bucket(moto: str) -> S3Storage:
     storage = S3Storage(
         "versions",
-        endpoint=f"http://{host}:{port}",
+        endpoint=moto,
         access_key="somebody",
         secret_key="something",
         region="us-east-1",
         timeout=5,
     )
     storage._client.make_bucket("versions")
-    yield storage
-    server.stop()
+    return storage
 
 
 @pytest.fixture(params=["file", "s3"])

@@ -1,16 +1,16 @@
 """Packages published here and on a cluster, of which there is as much as tests/serving/kubernetes_api.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
+from loupe.cluster import ClusterError, connect
 from loupe.errors import InvalidOption, VersionConflict
 from loupe.storage import FileStorage, Storage, open_storage
 from loupe.versions import promote, read_pointer, show
-from serving.cluster import RULES, Cluster, ClusterError, NotReady, connect
+from serving.cluster import RULES, Cluster, NotReady
 from serving.model_registry import ModelRegistry, RegistryError
 from serving.packaging import Package
 from serving.publishing import OnCluster, publish, register_package, take_back
@@ -32,24 +32,9 @@ def packages(tiny_models: Path, photos: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "S3_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    storage = open_storage(URI)
-    if not storage._client.bucket_exists("models"):  # type: ignore[attr-defined]  # all servers share their buckets
-        storage._client.make_bucket("models")  # type: ignore[attr-defined]
-    for entry in list(storage.list()):
-        storage.delete(entry.key)
-    yield storage
-    server.stop()
+def bucket(s3: Callable[[str], str]) -> Storage:
+    s3("models")
+    return open_storage(URI)
 
 
 @pytest.fixture
@@ -196,7 +181,7 @@ def test_a_missing_right_is_named(packages: list[Package], bucket: Storage, api:
     with pytest.raises(ClusterError) as failure:
         publish(packages[0], URI, on=on(api))
     said = str(failure.value)
-    assert f"cannot {verb} {resource} in namespace ml: 403" in said
+    assert f"Cannot {verb} {resource} in namespace ml: 403" in said
     (rule,) = (rule for rule in RULES if resource in rule["resources"])
     assert verb in rule["verbs"]
     assert f'"resources": ["{resource}"]' in said

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from loupe.cluster import ClusterError, connect
 from loupe.errors import Cancelled
 from tests.conftest import CRDS
 from tests.crds import CRD, find_crds
 from tests.training.kubernetes_server import KubernetesServer, Object
-from training.api_server import RULES, ClusterError, connect, current_namespace
+from training.api_server import RULES, current_namespace
 from training.cluster import JobFailed, run_job
 from training.job import Job, Manifest, pytorch_job, train_job
 from training.pods import parse_time
@@ -268,7 +269,7 @@ def test_a_right_that_lacks_is_named(server: KubernetesServer, verb: str, resour
     with pytest.raises(ClusterError) as refused:
         run(server)
     told = str(refused.value)
-    assert f"Not allowed to {verb} {resource} in namespace ml" in told
+    assert f"Cannot {verb} {resource} in namespace ml: 403" in told
     assert "system:serviceaccount:ml:pipeline-runner" in told
     (rule,) = [rule for rule in RULES if resource in rule["resources"]]
     assert json.dumps(rule) in told
@@ -279,7 +280,7 @@ def test_without_the_right_to_delete_a_person_is_told(
     server: KubernetesServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.rules = [{**rule, "verbs": ["create"]} for rule in RULES]
-    with pytest.raises(ClusterError, match="Not allowed to get trainjobs"):
+    with pytest.raises(ClusterError, match="Cannot get trainjobs in namespace ml: 403"):
         run(server)
     assert "may still run" in caplog.text
     assert "kubectl delete -n ml trainjobs loupe-mine" in caplog.text

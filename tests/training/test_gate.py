@@ -4,21 +4,8 @@ import pytest
 
 from loupe.assessment import Assessment, AssessmentError, Figures, Group, PictureRow, Speed
 from loupe.errors import InvalidOption
-from loupe.quality import Quality
+from tests.qualities import QUALITY
 from training.gate import GateRules, decide
-
-QUALITY = Quality(
-    light_mean=100,
-    light_spread=50,
-    noise_sigma=1,
-    sharpness=500,
-    blockiness=1,
-    colourfulness=40,
-    entropy=7,
-    edge_density=0.1,
-    width=64,
-    height=64,
-)
 
 
 def figures(psnr: float) -> Figures:

@@ -84,7 +84,7 @@ def test_too_many_faults_fail_and_name_the_files(bad: Manifest, report: Report) 
         require_enough(report)
     assert "set/half.png: unreadable (PNG" in str(caught.value)
     assert caught.value.report is report
-    assert caught.value.exit_code == 12
+    assert caught.value.exit_code == 23
     require_enough(inspect_manifest(bad, Rules(max_dropped=0.7)))
     assert report.counts["leak"] == 2
 
