@@ -17,7 +17,7 @@ def train(
     model: str = "",
     steps: int = 0,
     processes: int = 2,
-    weighted: bool = False,
+    weighted: bool = True,
     runner: str = "local",
     nodes: int = 1,
     gpus: int = 0,

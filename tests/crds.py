@@ -7,6 +7,7 @@ for problem in problems(manifest, find_crds(folder, "TrainJob")[0]): print(probl
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class CRD:
     schema: Schema
 
 
+@lru_cache
 def find_crds(folder: Path, kind: str) -> list[CRD]:
     """Every definition of ``kind`` under ``folder``, which has one folder for each release."""
     found = []

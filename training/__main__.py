@@ -45,6 +45,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="torch.compile the networks")
     parser.add_argument("--workers", type=int, default=1, help="threads that cut crops ahead of time")
     parser.add_argument("--features", type=Path, help="a Feast repository: draw textured pictures more often by it")
+    parser.add_argument("--weights", help="the same by weights that were read before: file:// or s3:// and a JSON file")
     parser.add_argument("--license", default="", help="of the data, for the checkpoint and its card")
     parser.add_argument("--data-name", help="what to call the data in the checkpoint (default: --data's last part)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -96,6 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
             from training.features.sampling import read_weights
 
             weights = read_weights(options.features, [entry.sha256 for entry in data.entries])
+        elif options.weights:
+            from training.features.sampling import load_weights
+
+            weights = load_weights(options.weights, [entry.sha256 for entry in data.entries])
         final = train(
             recipe,
             data=data,

@@ -124,14 +124,21 @@ class _Job:
         """Delete on the way out; what keeps us from it is said, with what a person should do."""
         try:
             server = Server(api, self._namespace)  # that no signal keeps from its work
-            conditions = conditions_of(server.get(self._kind, self._name) or {})
-            if "Failed" in conditions or self._kind.succeeded in conditions:
+            if self._has_ended(server):
                 return  # since we looked last
             server.delete(self._kind, self._name, self._uid, patience=LAST_PATIENCE)
             _say(f"{self}: deleted")
         except LoupeError as error:
             place = f"-n {self._namespace} {self._kind.plural} {self._name}"
             logger.error("%s may still run: %s. Delete it: kubectl delete %s", self, error, place)
+
+    def _has_ended(self, server: Server) -> bool:
+        """As far as can be told: without the right to look, deleting is the safer."""
+        try:
+            conditions = conditions_of(server.get(self._kind, self._name) or {})
+        except ClusterError:
+            return False
+        return "Failed" in conditions or self._kind.succeeded in conditions
 
     def _last_lines(self) -> str:
         return "Its last lines:\n" + "\n".join(self._pods.tail) if self._pods.tail else "It printed nothing."

@@ -11,10 +11,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from loupe.errors import InvalidOption
 from loupe.files import write_whole
@@ -22,12 +23,15 @@ from loupe.records import checked_name
 from loupe.settings import Settings
 from loupe.storage import FileStorage, Storage, open_storage
 from training.curves import render_curves
+from training.features.sampling import read_weights, write_weights
 from training.job import Job, pytorch_job, train_job
 from training.launch import launch_local
 from training.log import read_log
 from training.mirror import LOG, MODEL
+from training.pack import open_pack
 from training.recipes import RECIPES
 
+WEIGHTS = "weights.json"
 RUNNERS = ("local", "trainjob", "pytorchjob")
 SCRATCH = "/tmp/loupe"  # noqa: S108  # in a pod, which has it for itself
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -102,21 +106,20 @@ def run_training(
         raise InvalidOption(f"runner: got {runner!r}, expected one of {', '.join(RUNNERS)}")
     name = checked_name(wanted.model or f"{wanted.recipe}_custom")
     arguments = _arguments(wanted, name, shards)
+    weights = weights_of(shards, features) if features else {}
     began = time.monotonic()
     if runner == "local":
         folder = files.checkpoint.with_name("run")
-        more = ["--features", str(features)] if features else []
+        if weights:
+            write_weights(weights, f"file://{quote(str(folder.absolute()))}", WEIGHTS)
+            arguments.append(f"--weights=file://{quote(str(folder.absolute()))}/{WEIGHTS}")
         places = [(shard.part, str(shard.path)) for shard in shards]
-        arguments += [*_named(places), *more, f"--output={folder}", f"--store={folder / 'store'}"]
+        arguments += [*_named(places), f"--output={folder}", f"--store={folder / 'store'}"]
         launch_local(arguments, processes=processes)
         results: Storage = FileStorage(folder)
     else:
-        if features:
-            raise InvalidOption(
-                f"weighted: got it with the runner {runner}, expected the runner local: pods see no Feast repository"
-            )
         arguments += _named([(shard.part, s3_address(shard.uri)) for shard in shards])
-        results = _on_cluster(name, arguments, processes, runner, place or Place())
+        results = _on_cluster(name, arguments, weights, processes, runner, place or Place())
     write_whole(files.checkpoint, results.read(MODEL))
     write_whole(files.log, results.read(LOG))
     records = read_log(files.log)
@@ -168,7 +171,19 @@ def job_name(model: str, run: str) -> str:
     return f"loupe-{readable}-{hashlib.sha256(f'{model} {run}'.encode()).hexdigest()[:10]}"
 
 
-def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, place: Place) -> Storage:
+def weights_of(shards: Sequence[Shard], repository: Path) -> dict[str, float]:
+    """How often each picture of the training shards is drawn, by its features in Feast. FeatureError if none is known.
+
+    Read once, here: processes of the training then need no Feast, which takes seconds to load and pods do not have.
+    """
+    packs = [open_pack(shard.path) for shard in shards if shard.part.startswith("train-")]
+    pictures = [entry.sha256 for pack in packs for entry in pack.entries]
+    return dict(zip(pictures, read_weights(repository, pictures), strict=True))
+
+
+def _on_cluster(
+    name: str, arguments: list[str], weights: Mapping[str, float], processes: int, runner: str, place: Place
+) -> Storage:
     """Run the job; where its results are."""
     from training.api_server import current_namespace  # the kubernetes client takes a second to import
     from training.cluster import run_job
@@ -179,10 +194,13 @@ def _on_cluster(name: str, arguments: list[str], processes: int, runner: str, pl
     image = place.image or os.environ.get("LOUPE_WORKER_IMAGE", "")
     if not image:
         raise InvalidOption("image: got none, expected that of the worker; or set LOUPE_WORKER_IMAGE")
-    told = [place.run, image, *arguments, str(place.nodes), str(place.gpus or processes)]
+    told = [place.run, image, *arguments, str(sorted(weights.items())), str(place.nodes), str(place.gpus or processes)]
     job = job_name(name, " ".join(told))
     mirror = f"{storage.rstrip('/')}/runs/{job}"
     scratch = f"{SCRATCH}/{job}"
+    if weights:
+        write_weights(weights, mirror, WEIGHTS)
+        arguments = [*arguments, f"--weights={mirror}/{WEIGHTS}"]
     described = Job(
         name=job,
         namespace=place.namespace or current_namespace(),

@@ -34,7 +34,7 @@ def run(manifest: Path, runs: Path, parts: list[str], **arguments: Any) -> dict[
         given = dsl.importer(artifact_uri=str(manifest), artifact_class=dsl.Dataset, reimport=True)
         with dsl.ParallelFor(parts) as part:
             shard = prepare(manifest=given.output, part=part, scale=4)
-        train(shards=dsl.Collected(shard.outputs["shard"]), repository=given.output, **arguments)
+        train(shards=dsl.Collected(shard.outputs["shard"]), repository=given.output, weighted=False, **arguments)
 
     pack_and_train()
     (written,) = runs.glob("*/train/executor_output.json")

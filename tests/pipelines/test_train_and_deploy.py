@@ -121,8 +121,8 @@ def runs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
         console = Console(file=io.StringIO())
         return run_here(build("train_and_deploy"), {**values, **given, **more}, folder / "runs", console=console)
 
-    first = run(steps=60)
-    return Runs(storage, first, run(steps=60), run(steps=2, processes=1))
+    first = run(steps=200)
+    return Runs(storage, first, run(steps=200), run(steps=2, processes=1))
 
 
 def states(summary: Summary) -> dict[str, str]:

@@ -24,7 +24,7 @@ from training.features.repository import (
     read_online,
     write_repository,
 )
-from training.features.sampling import LIMIT, read_weights, sampling_weights
+from training.features.sampling import LIMIT, load_weights, read_weights, sampling_weights, write_weights
 from training.manifest import Manifest, ManifestError, make_manifest
 
 UNKNOWN = "0" * 64
@@ -180,3 +180,14 @@ def test_no_strength_or_nothing_known_is_no_change(features: dict[str, Quality])
     assert sampling_weights(features, list(features), strength=0) == pytest.approx((1.0,) * 4)
     assert sampling_weights({}, ["a", "b"]) == (1.0, 1.0)
     assert sampling_weights(features, []) == ()
+
+
+def test_weights_travel_as_json(tmp_path: Path) -> None:
+    write_weights({"a" * 64: 2.0, "b" * 64: 0.5}, f"file://{tmp_path}", "weights.json")
+    assert load_weights(f"file://{tmp_path}/weights.json", ["b" * 64, "c" * 64, "a" * 64]) == (0.5, 1.0, 2.0)
+    with pytest.raises(KeyNotFound):
+        load_weights(f"file://{tmp_path}/others.json", [])
+    for wrong in ("[]", '{"a": 0}', '{"a": "NaN"}', "{"):
+        (tmp_path / "wrong.json").write_text(wrong)
+        with pytest.raises(FeatureError, match=r"wrong.json: got no weights by SHA-256"):
+            load_weights(f"file://{tmp_path}/wrong.json", [])

@@ -97,6 +97,16 @@ class Kubelet:
         shutil.rmtree(f"{SCRATCH}/{job['metadata']['name']}")
 
 
+@pytest.fixture(scope="module")
+def repository(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Feast's, which knows the pictures of the shards."""
+    folder = tmp_path_factory.mktemp("feast")
+    manifest = make_manifest(str(photos), store=folder / "store")
+    write_features(measure_manifest(manifest), offline_uri(folder / "repository", FeatureSettings()))
+    apply(write_repository(folder / "repository", FeatureSettings()))
+    return folder / "repository"
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesServer]:
     running = KubernetesServer()
@@ -107,12 +117,20 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubernet
     running.close()
 
 
+@pytest.mark.feast
+@pytest.mark.filterwarnings("ignore")  # Feast's own and its dependencies'
 def test_a_preempted_job_reaches_what_this_machine_reaches(
-    shards: list[Shard], tmp_path: Path, bucket: str, server: KubernetesServer, monkeypatch: pytest.MonkeyPatch
+    shards: list[Shard],
+    repository: Path,
+    tmp_path: Path,
+    bucket: str,
+    server: KubernetesServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With weights from Feast, which the pods do not see."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     here = files(tmp_path / "here")
-    run_training(shards, WANTED, here, processes=1)
+    run_training(shards, WANTED, here, processes=1, features=repository)
     storage = open_storage("s3://pictures/shards")
     for shard in shards:
         for path in shard.path.iterdir():
@@ -120,7 +138,7 @@ def test_a_preempted_job_reaches_what_this_machine_reaches(
     kubelet = Kubelet(server, bucket, take=1)
     there = files(tmp_path / "there")
     place = Place(image="worker:1", storage=bucket, run="run-1")
-    figures = run_training(shards, WANTED, there, runner="trainjob", processes=1, place=place)
+    figures = run_training(shards, WANTED, there, runner="trainjob", processes=1, features=repository, place=place)
     assert len(kubelet.jobs) == 2, "one was preempted"
     ours, theirs = load_file(there.checkpoint), load_file(here.checkpoint)
     assert ours.keys() == theirs.keys()
@@ -134,17 +152,13 @@ def test_a_preempted_job_reaches_what_this_machine_reaches(
     said = str(kubelet.jobs[0]["spec"])
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in said, "credentials come from a Secret"
     assert kubelet.jobs[0]["metadata"]["namespace"] == "ml", "the kubeconfig's"
-    run_training(shards, WANTED, there, runner="trainjob", processes=1, place=place)
+    run_training(shards, WANTED, there, runner="trainjob", processes=1, features=repository, place=place)
     assert len(kubelet.jobs) == 2, "the same training finds its job"
 
 
 @pytest.mark.feast
 @pytest.mark.filterwarnings("ignore")  # Feast's own and its dependencies'
-def test_pictures_of_shards_are_drawn_by_their_features(photos: Path, shards: list[Shard], tmp_path: Path) -> None:
-    repository = tmp_path / "repository"
-    manifest = make_manifest(str(photos), store=tmp_path / "store")
-    write_features(measure_manifest(manifest), offline_uri(repository, FeatureSettings()))
-    apply(write_repository(repository, FeatureSettings()))
+def test_pictures_of_shards_are_drawn_by_their_features(repository: Path, shards: list[Shard], tmp_path: Path) -> None:
     made = []
     for name, features in (("weighted", repository), ("even", None)):
         made.append(files(tmp_path / name))
@@ -161,7 +175,6 @@ def test_pictures_of_shards_are_drawn_by_their_features(photos: Path, shards: li
         ({"wanted": Wanted("nope")}, "recipe: got 'nope', expected one of edsr_"),
         ({"wanted": Wanted("edsr_x4", "Not a name")}, "model: got 'Not a name'"),
         ({"wanted": Wanted("edsr_x4", "", -1)}, "steps: got -1"),
-        ({"features": Path("repository"), "runner": "trainjob"}, "weighted: got it with the runner trainjob"),
         ({"runner": "pytorchjob", "place": Place(storage="file://x", image="w:1")}, "storage: got file://x"),
         ({"runner": "trainjob", "place": Place(storage="s3://b/p")}, "image: got none"),
         ({"shards": []}, "shards: got parts"),
