@@ -18,6 +18,7 @@ from loupe.degrade import quantize
 
 Channel = Literal["y", "rgb"]
 WINDOW = 11  # side of the window of SSIM, so the least that a picture may have inside its border
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, table 1 of its paper
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -62,10 +63,39 @@ def ssim(sr: Tensor, hr: Tensor, *, border: int, channel: Channel = "y") -> Tens
 
     ValueError for shapes that differ or that are smaller than the window after the border is cut.
     """
+    luminance, structure = _similarity(*_prepared(sr, hr, border, channel))
+    return (luminance * structure).mean(dim=(1, 2, 3))
+
+
+def ms_ssim(sr: Tensor, hr: Tensor, *, border: int = 0, channel: Channel = "y") -> Tensor:
+    """Multi-scale SSIM (Wang, Simoncelli and Bovik 2003), (N,).
+
+    The published five scales need 176 pixels; a smaller picture gets as many as its sides allow, with weights that
+    sum to one again: two at 32 pixels. ValueError as for ``ssim``.
+    """
+    x, y = _prepared(sr, hr, border, channel)
+    scales = min(len(SCALE_WEIGHTS), (min(x.shape[-2:]) // WINDOW).bit_length())
+    weights = [weight / sum(SCALE_WEIGHTS[:scales]) for weight in SCALE_WEIGHTS[:scales]]
+    total = x.new_ones(len(x))
+    for scale, weight in enumerate(weights):
+        luminance, structure = _similarity(x, y)
+        if scale == scales - 1:
+            structure = structure * luminance
+        total = total * structure.mean(dim=(1, 2, 3)).clamp_min(0) ** weight
+        x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    return total
+
+
+def _prepared(sr: Tensor, hr: Tensor, border: int, channel: Channel) -> tuple[Tensor, Tensor]:
     _check(sr, hr, border)
     x, y = _prepare(sr, border, channel), _prepare(hr, border, channel)
     if min(x.shape[-2:]) < WINDOW:
         raise ValueError(f"size: got {min(x.shape[-2:])} pixels inside the border, expected at least {WINDOW}")
+    return x, y
+
+
+def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The two factors of SSIM at each place: luminance, and contrast with structure. (N,C,H,W) in 0..255."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     channels = x.shape[1]
     window = gaussian_window().to(x.device)
@@ -79,7 +109,5 @@ def ssim(sr: Tensor, hr: Tensor, *, border: int, channel: Channel = "y") -> Tens
     var_x = blur(x * x) - mean_x**2
     var_y = blur(y * y) - mean_y**2
     covariance = blur(x * y) - mean_x * mean_y
-    similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
-        (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    )
-    return similarity.mean(dim=(1, 2, 3))
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return luminance, (2 * covariance + c2) / (var_x + var_y + c2)

@@ -25,7 +25,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="what to train")
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--data", default="div2k", help="a folder, s3://bucket/prefix, or div2k (default)")
+    data.add_argument("--data", default="div2k", help="a folder, s3://bucket/prefix, an array.npy, or div2k (default)")
     data.add_argument(
         "--shard", action="append", help="packed pictures: a folder or s3://bucket/prefix; may be repeated"
     )
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from training.loop import Options, train
-    from training.pack import Pictures
+    from training.pack import MINIMUM, Pictures
     from training.prepare import prepare_data
     from training.shards import open_shards
 
@@ -83,7 +83,15 @@ def main(arguments: list[str] | None = None) -> int:
             data, valid = open_shards(options.shard, options.store), open_shards(options.valid_shard, options.store)
             version = data.version
         else:
-            data, valid = prepare_data(options.data, options.valid, recipe.scale, options.store, quiet=options.quiet)
+            data, valid = prepare_data(
+                options.data,
+                options.valid,
+                recipe.scale,
+                options.store,
+                quiet=options.quiet,
+                minimum=min(MINIMUM, recipe.patch * recipe.scale),
+                shrink=recipe.shrink,
+            )
         weights = None
         if options.features:
             from training.features.sampling import read_weights

@@ -51,6 +51,7 @@ class Crops:
     rank: int = 0
     world: int = 1
     weights: tuple[float, ...] | None = None  # per picture, multiplied with its number of positions
+    turns: int = 8  # 8: flips and quarter turns, 2: mirrored left to right or not, 1: as they are
 
     def __post_init__(self) -> None:
         if self.batch % self.world:
@@ -86,7 +87,7 @@ class Crops:
             lr, hr = self.pack.picture(index, self.scale), self.pack.picture(index)
             y = int(rng.integers(lr.shape[0] - self.patch + 1))
             x = int(rng.integers(lr.shape[1] - self.patch + 1))
-            turn = int(rng.integers(8))
+            turn = int(rng.integers(self.turns))
             lr_crops.append(eightfold(lr[y : y + self.patch, x : x + self.patch], turn))
             r = self.scale
             hr_crop = hr[y * r : (y + self.patch) * r, x * r : (x + self.patch) * r]

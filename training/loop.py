@@ -29,7 +29,7 @@ from training.pack import Pictures
 from training.recipes import Recipe
 from training.schedule import learning_rate_at
 from training.state import State, restore_state, save_state
-from training.validation import validate
+from training.validation import Metric
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ def train(
             rank=process.rank,
             world=process.world,
             weights=weights,
+            turns=recipe.turns,
         )
 
         def save() -> None:
@@ -100,7 +101,8 @@ def train(
         _run(recipe, objective, networks, state, crops, valid, output, process, options, save)
         final = output / MODEL
         if process.is_main:
-            save_checkpoint(final, state.ema, _info(recipe, state.ema, {"valid_psnr_y": state.best}, options))
+            best = {objective.metric.name: objective.metric.sign * state.best}
+            save_checkpoint(final, state.ema, _info(recipe, state.ema, best, options))
         if mirror:
             mirror.save(output, must=True)
         process.barrier()
@@ -165,7 +167,7 @@ def _run(
             clock.step_done()
             _report(recipe, state, figures, rate, clock, log, options)
             if process.is_main and (state.step % recipe.validate_every == 0 or state.step == recipe.steps):
-                _validate_and_keep_best(recipe, state, valid, output, process, log, options)
+                _validate_and_keep_best(recipe, objective.metric, state, valid, output, process, log, options)
             if process.is_main and (state.step % recipe.save_every == 0 or state.step == recipe.steps):
                 save()
             clock.ready_for_data()
@@ -192,13 +194,20 @@ def _report(
 
 
 def _validate_and_keep_best(
-    recipe: Recipe, state: State, valid: Pictures, output: Path, process: Process, log: RunLog, options: Options
+    recipe: Recipe,
+    metric: Metric,
+    state: State,
+    valid: Pictures,
+    output: Path,
+    process: Process,
+    log: RunLog,
+    options: Options,
 ) -> None:
-    score = validate(state.ema, valid, recipe.scale, process.device)
-    log.record(state.step, valid_psnr_y=score)
-    if score > state.best:
-        state.best = score
-        info = _info(recipe, state.ema, {"valid_psnr_y": score}, options)
+    score = metric.measure(state.ema, valid, recipe.scale, process.device)
+    log.record(state.step, **{metric.name: score})
+    if metric.sign * score > state.best:
+        state.best = metric.sign * score
+        info = _info(recipe, state.ema, {metric.name: score}, options)
         save_checkpoint(output / "best.safetensors", state.ema, info)
 
 

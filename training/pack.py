@@ -12,6 +12,7 @@ appears under its name only when it is complete.
 
 import hashlib
 import json
+import math
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from loupe.settings import Limits
 
 FORMAT = 1
 GRID = 12  # sides are cut to a multiple of 2, 3 and 4
+MINIMUM = 8 * GRID  # pixels: smaller pictures are left out
 
 
 @dataclass(frozen=True)
@@ -163,20 +165,29 @@ def downscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return (lr * 255).round().to(torch.uint8).contiguous().numpy()
 
 
+def _cut(picture: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    return picture[: picture.shape[0] // multiple * multiple, : picture.shape[1] // multiple * multiple]
+
+
 def pack_pictures(
     paths: Sequence[Path],
     folder: Path,
     *,
     scales: Sequence[int] = (2, 3, 4),
+    minimum: int = MINIMUM,
+    shrink: int = 1,
     limits: Limits | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Pack ``paths`` into ``folder`` and return it; at once if it holds these pictures at these scales already.
 
-    Pictures that cannot be read or are smaller than 96 pixels are left out; ValueError when none is left.
+    Pictures are made ``shrink`` times smaller first. Those that cannot be read or are then smaller than ``minimum``
+    pixels are left out; ValueError when none is left. Those below 96 lose less: only what ``scales`` do not divide.
     """
     want = sorted(set(scales))
-    key = hashlib.sha256(repr([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]).encode()).hexdigest()
+    files_seen = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    special = () if (minimum, shrink) == (MINIMUM, 1) else (minimum, shrink)
+    key = hashlib.sha256(repr([*files_seen, *special]).encode()).hexdigest()
     if (folder / "pack.json").exists():
         index = json.loads((folder / "pack.json").read_text())
         if index["format"] == FORMAT and index["key"] == key and set(want) <= set(index["scales"]):
@@ -195,9 +206,11 @@ def pack_pictures(
             except LoupeError as error:
                 skipped.append(f"{path.name}: {error}")
                 continue
-            picture = picture[: picture.shape[0] // GRID * GRID, : picture.shape[1] // GRID * GRID]
-            if min(picture.shape[:2]) < 8 * GRID:
-                skipped.append(f"{path.name}: {picture.shape[1]}x{picture.shape[0]}, smaller than {8 * GRID} pixels")
+            if shrink > 1:
+                picture = downscale(_cut(picture, shrink), shrink)
+            picture = _cut(picture, GRID if min(picture.shape[:2]) >= MINIMUM else math.lcm(*want))
+            if min(picture.shape[:2]) < minimum:
+                skipped.append(f"{path.name}: {picture.shape[1]}x{picture.shape[0]}, smaller than {minimum} pixels")
                 continue
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             entries.append(Entry(path.name, digest, picture.shape[0], picture.shape[1], offset))

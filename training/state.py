@@ -26,7 +26,7 @@ class State:
     ema: nn.Module
     optimizers: dict[str, torch.optim.Optimizer]
     step: int = 0
-    best: float = float("-inf")
+    best: float = float("-inf")  # higher is better: a Metric's figure times its sign
 
     def tensors(self) -> dict[str, Tensor]:
         out = {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}

@@ -220,9 +220,12 @@ def _on_cluster(
 
 def figures_of(records: Sequence[dict[str, float]]) -> dict[str, float]:
     """Of a whole log: best validation, steps, mean speed, and which share of the time was spent waiting for data."""
+    from training.validation import BITS, PSNR_Y
+
     figures = {"steps": float(max((record["step"] for record in records), default=0))}
-    if scores := [record["valid_psnr_y"] for record in records if "valid_psnr_y" in record]:
-        figures["valid_psnr_y"] = max(scores)
+    for metric in (PSNR_Y, BITS):
+        if scores := [record[metric.name] for record in records if metric.name in record]:
+            figures[metric.name] = max(scores, key=lambda score: metric.sign * score)
     if timed := [record for record in records if record.get("images_per_second")]:
         seconds = [1 / record["images_per_second"] for record in timed]  # as many images in each
         figures["images_per_second"] = round(len(seconds) / sum(seconds), 3)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from loupe.evaluation import evaluate_bicubic, find_benchmark
-from loupe.metrics import luma, psnr, ssim
+from loupe.metrics import SCALE_WEIGHTS, luma, ms_ssim, psnr, ssim
 
 
 def as_tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
@@ -56,6 +56,21 @@ def test_published_bicubic_row_of_set5(shared: Path) -> None:
         result = evaluate_bicubic(find_benchmark(shared / "eval/set5", scale), scale)
         assert result.psnr_y == pytest.approx(published[0], abs=0.03)
         assert result.ssim_y == pytest.approx(published[1], abs=0.002)
+
+
+def test_ms_ssim_of_one_scale_is_ssim_and_of_more_a_product() -> None:
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 3, 21, 30), torch.rand(2, 3, 21, 30)
+    b = (0.7 * a + 0.3 * b).clamp(0, 1)
+    torch.testing.assert_close(ms_ssim(a, b), ssim(a, b, border=0))
+    gray = torch.full((1, 3, 44, 44), 0.25)
+    darker = gray * 0.6
+    c1 = (0.01 * 255) ** 2
+    x, y = (255 * luma((picture * 255).round() / 255).mean().item() for picture in (gray, darker))
+    flat = (2 * x * y + c1) / (x * x + y * y + c1)  # no structure: only the last of three scales differs from one
+    expected = flat ** (SCALE_WEIGHTS[2] / sum(SCALE_WEIGHTS[:3]))
+    assert ms_ssim(gray, darker).item() == pytest.approx(expected, abs=1e-3)
+    assert ms_ssim(gray, gray).item() == pytest.approx(1)
 
 
 def test_bad_arguments_say_got_and_expected() -> None:

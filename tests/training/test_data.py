@@ -1,13 +1,16 @@
 """Crops: aligned pairs, a pure function of the step, shared out over ranks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from loupe.degrade import bicubic_upscale
 from loupe.metrics import psnr
+from training.arrays import pack_array
 from training.data import Batch, Crops, eightfold, load_steps
-from training.pack import Pack
+from training.pack import Pack, open_pack
 
 
 def crops(pack: Pack, **changes: object) -> Crops:
@@ -53,6 +56,15 @@ def test_weights_choose_pictures(pack: Pack) -> None:
     batch = at(crops(pack, weights=weights, patch=24), 0)
     levels = {tuple(pixel) for pixel in only.reshape(-1, 3).tolist()}
     assert {tuple(p) for p in batch.hr.permute(0, 2, 3, 1).reshape(-1, 3).tolist()} <= levels
+
+
+@pytest.mark.parametrize("turns", [1, 2, 8])
+def test_what_is_upright_is_only_mirrored(turns: int, tmp_path: Path) -> None:
+    one = np.random.default_rng(0).integers(256, size=(1, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "one.npy", one)
+    only = open_pack(pack_array(tmp_path / "one.npy", tmp_path / "pack", scales=(4,)))
+    seen = at(crops(only, patch=2, batch=64, turns=turns), 0).hr.permute(0, 2, 3, 1).numpy()
+    assert {crop.tobytes() for crop in seen} == {eightfold(one[0], turn).tobytes() for turn in range(turns)}
 
 
 def test_the_eight_turns_are_eight() -> None:

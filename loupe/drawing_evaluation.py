@@ -1,0 +1,147 @@
+"""How good drawn pictures are: the table of the pixel recursive paper, and the sheet to look at.
+
+    rows = evaluate_drawing(sampler, pictures)              # (N,H,W,3) uint8: the truth
+    rows += evaluate_answers("bicubic", lambda lr: bicubic_upscale(lr, 4), pictures, scale=4)
+    Image.fromarray(draw_sheet(sampler, pictures[:8])).save("sheet.png")
+
+Low-resolution pictures are made by antialiased bicubic. Consistency is the mean squared error between the input and
+the answer made small again the same way, pictures in [0,1]. Diversity is the mean over pairs of samples of one input
+of the root mean square of their difference, in [0,1].
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from loupe.choosing import Choice
+from loupe.degrade import bicubic_downscale, bicubic_upscale, quantize
+from loupe.metrics import ms_ssim, psnr, ssim
+from loupe.sampling import Bytes, Sampler, bits_per_subpixel
+
+FACTORS = (1.0, 1.1, 1.2)  # what the paper multiplies logits with: one over the temperature
+DIVERSE = 32  # pictures of which several samples are drawn for the diversity
+MAX_BITS = 24  # of a pixel: three subpixels of 256 levels
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnRow:
+    """Means over the pictures; ``bits`` a subpixel and ``diversity`` only where a model has them."""
+
+    model: str
+    factor: float | None = None
+    psnr_y: float
+    ssim_y: float
+    ms_ssim_y: float
+    consistency: float
+    bits: float | None = None
+    diversity: float | None = None
+
+
+def to_tensor(pictures: Bytes) -> Tensor:
+    """(...,H,W,3) uint8 -> (N,3,H,W) in [0,1]."""
+    return torch.from_numpy(pictures.reshape(-1, *pictures.shape[-3:])).permute(0, 3, 1, 2).float() / 255
+
+
+def consistency(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
+    """(N,): mean squared error between ``lr`` and ``sr`` made ``scale`` times smaller, in [0,1]."""
+    return (bicubic_downscale(quantize(sr), scale) - lr).square().mean(dim=(1, 2, 3))
+
+
+def diversity(pictures: Bytes) -> float:
+    """(M,S,H,W,3) uint8, S of 2 or more -> mean distance of two samples of one input."""
+    samples = pictures.astype(np.float64) / 255
+    pairs = itertools.combinations(range(samples.shape[1]), 2)
+    distances = [np.sqrt(((samples[:, a] - samples[:, b]) ** 2).mean(axis=(1, 2, 3))) for a, b in pairs]
+    return float(np.mean(distances))
+
+
+def evaluate_answers(
+    name: str, answer: Callable[[Tensor], Tensor], pictures: Bytes, *, scale: int, border: int = 0
+) -> DrawnRow:
+    """A model that gives one answer: (N,3,h,w) -> (N,3,H,W), near [0,1]. ``border`` is cut, but for consistency."""
+    hr = to_tensor(pictures)
+    lr = bicubic_downscale(hr, scale)
+    sr = quantize(answer(lr))
+    return DrawnRow(
+        model=name,
+        psnr_y=psnr(sr, hr, border=border).mean().item(),
+        ssim_y=ssim(sr, hr, border=border).mean().item(),
+        ms_ssim_y=ms_ssim(sr, hr, border=border).mean().item(),
+        consistency=consistency(sr, lr, scale).mean().item(),
+    )
+
+
+def evaluate_drawing(
+    sampler: Sampler,
+    pictures: Bytes,
+    *,
+    name: str = "pixel_recursive",
+    factors: Sequence[float] = FACTORS,
+    seed: int = 0,
+    samples: int = 8,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[DrawnRow]:
+    """One row for each factor of the logits; ``samples`` of the first pictures tell how diverse they are."""
+    hr = to_tensor(pictures)
+    bits = bits_per_subpixel(sampler.model, bicubic_downscale(hr, sampler.scale), hr).mean().item()
+    rows = []
+    for done, factor in enumerate(factors):
+        choice = Choice(temperature=1 / factor, seed=seed)
+
+        def draw(lr: Tensor, choice: Choice = choice) -> Tensor:
+            return torch.cat([to_tensor(sampler.draw(part, choice=choice).pictures) for part in torch.split(lr, batch)])
+
+        row = evaluate_answers(name, draw, pictures, scale=sampler.scale)
+        several = sampler.draw(bicubic_downscale(hr[:DIVERSE], sampler.scale), samples=samples, choice=choice)
+        rows.append(replace(row, factor=factor, bits=bits, diversity=diversity(several.pictures)))
+        if progress:
+            progress(done + 1, len(factors))
+    return rows
+
+
+def draw_sheet(
+    sampler: Sampler,
+    pictures: Bytes,
+    *,
+    samples: int = 4,
+    choice: Choice | None = None,
+    regression: Callable[[Tensor], Tensor] | None = None,
+    zoom: int = 3,
+) -> Bytes:
+    """A row for each picture: input, bicubic, ``regression`` if given, samples, their mean entropy, truth."""
+    hr, scale = to_tensor(pictures), sampler.scale
+    lr = bicubic_downscale(hr, scale)
+    drawn = sampler.draw(lr, samples=samples, choice=choice)
+    columns: list[Bytes] = [to_bytes(lr).repeat(scale, 1).repeat(scale, 2), to_bytes(bicubic_upscale(lr, scale))]
+    if regression:
+        columns.append(to_bytes(regression(lr)))
+    columns += [drawn.pictures[:, sample] for sample in range(samples)]
+    columns += [entropy_picture(drawn.entropy.mean(1)), pictures]
+    sheet = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+    return np.ascontiguousarray(sheet.repeat(zoom, 0).repeat(zoom, 1))
+
+
+def to_bytes(pictures: Tensor) -> Bytes:
+    """(N,3,H,W) near [0,1] -> (N,H,W,3) uint8."""
+    return np.asarray((quantize(pictures) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+
+
+def entropy_picture(bits: NDArray[np.float32]) -> Bytes:
+    """(...,H,W) bits a pixel -> (...,H,W,3): black where the model is sure, over violet and orange to white at 24."""
+    stops = np.array([[0, 0, 0], [66, 10, 104], [203, 71, 40], [251, 180, 60], [255, 255, 255]], np.float64)
+    share = np.clip(bits / MAX_BITS, 0, 1)
+    channels = [np.interp(share, np.linspace(0, 1, len(stops)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, -1).round().astype(np.uint8)
+
+
+def overlay(pictures: Bytes, bits: NDArray[np.float32], strength: float = 0.6) -> Bytes:
+    """(...,H,W,3) and (...,H,W): the entropy over the gray picture."""
+    gray = pictures.mean(-1, keepdims=True)
+    mixed: Bytes = (gray * (1 - strength) + entropy_picture(bits) * strength).round().astype(np.uint8)
+    return mixed
