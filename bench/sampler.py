@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from bench import show
+from loupe.drawing import Given
 from loupe.models.pixel_recursive import PAPER, SMALL, PixelRecursive
-from loupe.sampling import Given, Sampler, draw_naively
+from loupe.sampling import Sampler, draw_naively
 
 PICTURES, SIDE = 16, 8
 PIXELS = 2  # that the naive sampler draws: six subpixels

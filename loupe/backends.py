@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loupe.checkpoint import CheckpointInfo, load_model
+from loupe.checkpoint import CheckpointInfo, load_model, require_kind
 from loupe.errors import InvalidOption
 from loupe.registry import find_model
 from loupe.settings import Settings
@@ -180,6 +180,7 @@ def load_backend(checkpoint: Path, settings: Settings, spec: str = "auto") -> Lo
     if spec not in IN_PROCESS:
         raise InvalidOption(f"backend: got {spec!r}, expected {', '.join(IN_PROCESS)}")
     network, info = load_model(checkpoint)
+    require_kind(info.name, info.kind, "enlarger")
     if spec == "openvino" or (spec == "auto" and _prefers_openvino()):
         return OpenVINOBackend(network, info, threads=settings.threads)
     return TorchBackend(network, info, threads=settings.threads, compile=settings.compile)

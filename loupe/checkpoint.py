@@ -12,18 +12,24 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from loupe.errors import CheckpointError
+from loupe.errors import CheckpointError, InvalidOption
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 METADATA_KEY = "loupe"
+Kind = Literal["enlarger", "sampler"]
+SAMPLERS = frozenset({"pixel_recursive", "independent_pixels"})  # they draw one of many answers; all others enlarge
+DOES: dict[Kind, str] = {
+    "enlarger": "enlarges pictures (`loupe upscale`, /api/upscale)",
+    "sampler": "draws from a sketch (`loupe draw`, /api/draw)",
+}
 
 
 class CheckpointInfo(BaseModel):
@@ -41,6 +47,17 @@ class CheckpointInfo(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     data: str = Field(default="", description="what it was trained on")
     license: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the model is for: it follows from the architecture, and the two are never offered for each other."""
+        return "sampler" if self.architecture in SAMPLERS else "enlarger"
+
+
+def require_kind(name: str, got: Kind, expected: Kind) -> None:
+    """Raise InvalidOption, which says what the model is for, unless it is of the kind that is needed."""
+    if got != expected:
+        raise InvalidOption(f"model: got {name}, which {DOES[got]}, expected one that {DOES[expected]}")
 
 
 def read_info(path: Path) -> CheckpointInfo:

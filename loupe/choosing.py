@@ -3,7 +3,8 @@
     uniforms = draw_uniforms(seed=3, samples=6, height=32, width=32)
     levels = choose(logits, uniforms[:, y, x, colour], Choice(temperature=0.9))
 
-Sample k of a seed has a generator of its own, so what it draws does not depend on how many are drawn beside it.
+Each sample has a generator and a seed of its own: sample k of seed s is the only sample of seed s + k. What it draws
+does not depend on how many are drawn beside it, and any one of them can be drawn again.
 """
 
 from dataclasses import dataclass
@@ -37,12 +38,12 @@ class Choice:
         if not 0 < self.top_p <= 1:
             raise InvalidOption(f"top_p: got {self.top_p}, expected above 0 up to 1")
         if not 0 <= self.seed < 2**63:
-            raise InvalidOption(f"seed: got {self.seed}, expected 0 up to 2^63")
+            raise InvalidOption(f"seed: got {self.seed}, expected 0 to 2^63 - 1")
 
 
 def draw_uniforms(*, seed: int, samples: int, height: int, width: int) -> NDArray[np.float64]:
     """(samples,H,W,3) in [0,1)."""
-    generators = [np.random.Generator(np.random.Philox(key=(seed, sample))) for sample in range(samples)]
+    generators = [np.random.Generator(np.random.Philox(key=seed + sample)) for sample in range(samples)]
     return np.stack([generator.random((height, width, 3)) for generator in generators])
 
 

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from loupe.choosing import Choice
 from loupe.degrade import bicubic_downscale, bicubic_upscale, quantize
+from loupe.drawing import Bytes
 from loupe.metrics import ms_ssim, psnr, ssim
-from loupe.sampling import Bytes, Sampler, bits_per_subpixel
+from loupe.sampling import Sampler, bits_per_subpixel
 
 FACTORS = (1.0, 1.1, 1.2)  # what the paper multiplies logits with: one over the temperature
 DIVERSE = 32  # pictures of which several samples are drawn for the diversity

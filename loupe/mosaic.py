@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loupe.choosing import Choice, draw_uniforms
+from loupe.drawing import Bytes
 from loupe.errors import InvalidOption
 from loupe.models.pixel_recursive import PixelRecursive, centred, conditioning_reach, prior_reach, split_colours
-from loupe.sampling import Bytes, Lanes, Sampler, draw_lanes
+from loupe.sampling import Lanes, Sampler, draw_lanes
 
 TILE = 32  # high-resolution pixels, as in training
 CONTEXT = 16  # pixels to the left and above that a tile sees at most

@@ -1,7 +1,8 @@
 """The wire of the Open Inference Protocol v2, as a client speaks it: address, request, answer, error.
 
 One BYTES tensor called ``image`` goes each way, holding base64 of an encoded picture; the answer's parameters
-say which version made it, and that model's scale and halo. Used by loupe/remote.py.
+say which version made it, and that model's kind, scale and halo. What draws answers several, and beside ``image`` an
+``entropy``. Used by loupe/remote.py and loupe/remote_artist.py.
 
 The protocol: https://github.com/kserve/open-inference-protocol
 """
@@ -13,9 +14,11 @@ import re
 import httpx
 from pydantic import BaseModel, Field
 
+from loupe.checkpoint import Kind
 from loupe.errors import InvalidOption, ModelNotFound
 
 MAX_SCALE = 16
+STREAM = "_stream"  # after the address of a request: the same, answered in lines of JSON as it is worked on
 TILE_HEADER = "x-loupe-tile"  # with any value: a part of a picture, or a probe, which loupe/observed.py does not count
 
 
@@ -25,11 +28,13 @@ class Parameters(BaseModel):
     version: str
     scale: int = Field(ge=1, le=MAX_SCALE)
     halo: int = Field(ge=0, le=4096)
+    kind: Kind = "enlarger"
 
 
 class Tensor(BaseModel):
     """One BYTES output; each entry of ``data`` is base64."""
 
+    name: str = "image"
     data: list[str] = Field(min_length=1)
 
 
@@ -43,12 +48,21 @@ class Answer(BaseModel):
         """The encoded picture; binascii.Error (a ValueError) if it is not base64."""
         return base64.b64decode(self.outputs[0].data[0], validate=True)
 
+    def pictures(self, name: str) -> list[bytes]:
+        """All of the output of that name, none if there is none such; ValueError as above."""
+        return [
+            base64.b64decode(one, validate=True)
+            for tensor in self.outputs
+            if tensor.name == name
+            for one in tensor.data
+        ]
 
-def request_body(image: bytes) -> bytes:
-    """The JSON that asks for one encoded picture to be enlarged and answered as PNG."""
+
+def request_body(image: bytes, **options: object) -> bytes:
+    """The JSON that asks for one encoded picture to be worked on and answered as PNG."""
     data = [base64.b64encode(image).decode()]
     tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": data}
-    return json.dumps({"inputs": [tensor], "parameters": {"format": "PNG"}}).encode()
+    return json.dumps({"inputs": [tensor], "parameters": {"format": "PNG", **options}}).encode()
 
 
 def endpoint(url: str, model: str) -> tuple[httpx.URL, str]:

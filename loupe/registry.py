@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from loupe.checkpoint import CheckpointInfo, read_info
+from loupe.checkpoint import CheckpointInfo, Kind, read_info
 from loupe.errors import CheckpointError, InvalidOption, ModelNotFound
 from loupe.promoted import NOTHING, promoted_checkpoints
 from loupe.settings import Settings
@@ -66,8 +66,13 @@ def find_model(name: str, settings: Settings) -> Path:
     raise ModelNotFound(f"model: got {name!r}, expected one of: {there}")
 
 
-def default_model(infos: list[CheckpointInfo], scale: int | None = None) -> str:
-    """The best of this factor by measured quality; without a factor, of 4 if there is one, else of the largest."""
+def default_model(infos: list[CheckpointInfo], scale: int | None = None, *, kind: Kind = "enlarger") -> str:
+    """The best of this kind and factor by measured quality; without a factor, of 4 if there is one, else of the
+    largest. Raises ModelNotFound, InvalidOption.
+    """
+    infos = [info for info in infos if info.kind == kind]
+    if not infos and kind == "sampler":
+        raise ModelNotFound("there is no model that draws: train pixel_recursive_faces_small, or set LOUPE_MODELS_DIR")
     if not infos:
         raise ModelNotFound("there is no model: train one with `python -m training`, or set LOUPE_MODELS_DIR")
     scales = sorted({info.scale for info in infos})

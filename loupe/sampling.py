@@ -21,21 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loupe.choosing import Choice, Floats, choose, draw_uniforms, entropy_bits
+from loupe.drawing import Bytes, Given
 from loupe.errors import InvalidOption
 from loupe.incremental import Flat, Steps, flatten
 from loupe.models.pixel_recursive import PixelRecursive, centred, nats, split_colours
 
-Bytes = NDArray[np.uint8]
 OnRow = Callable[[int, Bytes], None]
 LANES = 16  # pictures are drawn in multiples of this many: then one's result does not depend on how many there are
-
-
-@dataclass(frozen=True)
-class Given:
-    """``picture`` (H,W,3) uint8 and ``known`` (H,W) bool."""
-
-    picture: Bytes
-    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,22 @@ class Limits(BaseModel):
     max_pixels_out: int = Field(default=400_000_000, gt=0, description="width * height that we make")
 
 
+class DrawingLimits(BaseModel):
+    """What may be drawn at once: the time grows with the pixels, and a little with the samples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_cells: int = Field(default=16, ge=1, le=64, description="cells of a sketch, a side")
+    max_samples: int = Field(default=8, ge=1, le=64, description="pictures drawn from one sketch")
+
+
 class Settings(BaseSettings):
     """Base of every process's settings: ``LOUPE_LIMITS__MAX_BYTES=...``, ``LOUPE_STORAGE=s3://bucket``."""
 
     model_config = SettingsConfigDict(env_prefix="LOUPE_", env_nested_delimiter="__", frozen=True)
 
     limits: Limits = Limits()
+    drawing: DrawingLimits = DrawingLimits()
     models_dir: Path | None = Field(
         default=None, description="a folder of checkpoints that is searched before those that ship"
     )

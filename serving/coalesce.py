@@ -1,6 +1,6 @@
 """A Backend whose calls wait for their turn, and are then run together where their shapes agree.
 
-    upscaler = open_local("edsr_x4", settings)      # in this process, shared by all requests
+    engine = open_local("edsr_x4", settings)      # in this process, shared by all requests
 
 Requests of many users are in work at once, each in its own thread; the model runs for one of them at a time,
 which on a CPU has all cores, and takes along the tiles that others have brought meanwhile, which fills a GPU.
@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loupe.artists import load_artist
 from loupe.backends import Backend, load_backend
+from loupe.checkpoint import read_info
 from loupe.registry import find_model
 from loupe.upscale import Upscaler
 from serving.settings import ServingSettings
+from serving.workers import Engine
 
 Pixels = NDArray[np.float32]
 
@@ -77,13 +80,15 @@ class CoalescingBackend:
         return first
 
 
-def open_local(name: str, settings: ServingSettings) -> Upscaler:
+def open_local(name: str, settings: ServingSettings) -> Engine:
     """A model in this process, fit to be shared by many requests. Raises ModelNotFound, CheckpointError."""
     return open_shared(find_model(name, settings), settings)
 
 
-def open_shared(checkpoint: Path, settings: ServingSettings) -> Upscaler:
+def open_shared(checkpoint: Path, settings: ServingSettings) -> Engine:
     """The same of a file. Raises CheckpointError."""
+    if read_info(checkpoint).kind == "sampler":
+        return load_artist(checkpoint, settings)
     most = tiles_at_once(settings)
     backend = CoalescingBackend(load_backend(checkpoint, settings, settings.backend), most)
     return Upscaler(backend, tile=settings.tile, batch=most, limits=settings.limits)

@@ -8,6 +8,9 @@
 - v1: ``{"instances": [{"b64": base64, "parameters": {options}}, ...]}``
 - raw: the picture's own bytes, or a form with it in ``data`` and options in other fields (TorchServe only).
 
+Which options there are is the model's matter (``serving/options.py``): ``read`` reads them. What enlarges answers a
+picture for each, what draws several, and beside them maps of entropy.
+
 A request that cannot be understood raises. A picture that cannot be used is an error in the place of its
 result, and its neighbours go on; where it was alone, its error is the answer.
 """
@@ -17,20 +20,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from loupe.checkpoint import Kind
 from loupe.errors import InvalidOption, LoupeError, Overloaded, PictureTooLarge
-
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
-EXPECTED = {
-    "format": f"one of {', '.join(FORMATS)}",
-    "quality": "a whole number from 1 to 100",
-    "width": "a whole number of pixels, 1 or more",
-    "height": "a whole number of pixels, 1 or more",
-}
+from serving.options import AnyOptions, Options, ReadOptions, parse_options
 
 
 class MalformedRequest(LoupeError):
@@ -39,36 +35,12 @@ class MalformedRequest(LoupeError):
     status: ClassVar[int] = 400
 
 
-def _upper(value: object) -> object:
-    return value.upper().replace("JPG", "JPEG") if isinstance(value, str) else value
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("true and false are not numbers")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-
-
-class Options(BaseModel):
-    """What the caller asks of the result. Text such as ``"90"`` is a number too: forms hold no other."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Annotated[Literal["PNG", "JPEG", "WEBP", "TIFF", "AVIF"], BeforeValidator(_upper)] = "PNG"
-    quality: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    width: Annotated[Whole, Field(ge=1)] | None = None
-    height: Annotated[Whole, Field(ge=1)] | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """One encoded picture and what to make of it."""
 
     data: bytes
-    options: Options = field(default_factory=Options)
+    options: AnyOptions = field(default_factory=Options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +54,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What an answer says of the model that made it. ``halo`` lets a client cut tiles without a table."""
+    """What an answer says of the model that made it. ``halo`` lets a client cut tiles without a table; what draws has
+    none, as it takes no tiles.
+    """
 
     name: str
     version: str
     scale: int
     halo: int
+    kind: Kind = "enlarger"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +74,21 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What was drawn from one sketch, encoded: a picture and a map of entropy for each sample; ``sheet`` has all
+    pictures side by side, for an answer that can hold one only.
+    """
+
+    images: tuple[bytes, ...]
+    entropy: tuple[bytes, ...]
+    media_type: str
+    sheet: bytes = b""
+
+
+AnyResult = Result | Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """An HTTP response, whichever server sends it."""
 
@@ -106,21 +96,6 @@ class Answer:
     body: bytes
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
-
-
-def parse_options(given: object) -> Options:
-    """Check options. Raises InvalidOption with what was got and what is expected."""
-    if given is None:
-        return Options()
-    if not isinstance(given, Mapping):
-        raise InvalidOption(f"parameters: got {type(given).__name__}, expected an object of options")
-    try:
-        return Options.model_validate(dict(given))
-    except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        if name not in EXPECTED:
-            raise InvalidOption(f"unknown option {name!r}, expected {', '.join(EXPECTED)}") from error
-        raise InvalidOption(f"{name}: got {given[name]!r}, expected {EXPECTED[name]}") from error
 
 
 def load_json(body: bytes | bytearray) -> dict[str, Any]:
@@ -134,7 +109,7 @@ def load_json(body: bytes | bytearray) -> dict[str, Any]:
     return message
 
 
-def parse_v2(message: Mapping[str, Any], *, max_items: int = 64) -> Request:
+def parse_v2(message: Mapping[str, Any], *, max_items: int = 64, read: ReadOptions = parse_options) -> Request:
     """Read an Open Inference Protocol request. Raises MalformedRequest, InvalidOption, PictureTooLarge."""
     identity = message.get("id")
     if not isinstance(identity, str | None):
@@ -152,11 +127,11 @@ def parse_v2(message: Mapping[str, Any], *, max_items: int = 64) -> Request:
     if not isinstance(data, list) or not data:
         raise MalformedRequest("input 'image': data must be a list of one base64 text or more")
     check_shape(shape, len(data), max_items)
-    options = parse_options({**_object(message, "parameters"), **_object(tensor, "parameters")})
+    options = read({**_object(message, "parameters"), **_object(tensor, "parameters")})
     return Request(protocol="v2", id=identity, items=tuple(_item(text, options) for text in data))
 
 
-def parse_v1(message: Mapping[str, Any], *, max_items: int = 64) -> Request:
+def parse_v1(message: Mapping[str, Any], *, max_items: int = 64, read: ReadOptions = parse_options) -> Request:
     """Read a v1 request. Options belong to each instance, and so do their errors."""
     instances = _list_of_objects(message, "instances")
     check_shape([len(instances)], len(instances), max_items)
@@ -167,15 +142,15 @@ def parse_v1(message: Mapping[str, Any], *, max_items: int = 64) -> Request:
             items.append(MalformedRequest(f"instance: unknown field {unknown[0]!r}, expected b64, parameters"))
             continue
         try:
-            items.append(_item(instance.get("b64"), parse_options(instance.get("parameters"))))
+            items.append(_item(instance.get("b64"), read(instance.get("parameters"))))
         except InvalidOption as error:
             items.append(error)
     return Request(protocol="v1", items=tuple(items))
 
 
-def parse_raw(data: bytes, options: Mapping[str, object]) -> Request:
+def parse_raw(data: bytes, options: Mapping[str, object], *, read: ReadOptions = parse_options) -> Request:
     """One picture as it is. Raises InvalidOption."""
-    return Request(protocol="raw", items=(Item(data=data, options=parse_options(options)),))
+    return Request(protocol="raw", items=(Item(data=data, options=read(options)),))
 
 
 def check_shape(shape: object, count: int, max_items: int) -> None:
@@ -188,27 +163,24 @@ def check_shape(shape: object, count: int, max_items: int) -> None:
         raise PictureTooLarge(f"got {count} pictures in one request, expected at most {max_items}")
 
 
-def build_answer(request: Request, results: Sequence[Result | LoupeError], card: Card) -> Answer:
+def build_answer(request: Request, results: Sequence[AnyResult | LoupeError], card: Card) -> Answer:
     """The response to ``request``, given the result or the error of each of its items, in order."""
     if len(results) == 1 and isinstance(results[0], LoupeError):
         return error_answer(results[0])
-    if request.protocol == "raw" and isinstance(results[0], Result):
+    if request.protocol == "raw" and not isinstance(results[0], LoupeError):
         only = results[0]
         headers = {"x-loupe-model": card.name, "x-loupe-version": card.version}
-        return Answer(status=200, body=only.data, media_type=only.media_type, headers=headers)
+        body = only.data if isinstance(only, Result) else only.sheet
+        return Answer(status=200, body=body, media_type=only.media_type, headers=headers)
     if request.protocol == "v1":
-        predictions = [
-            {"error": str(result), "status": result.status}
-            if isinstance(result, LoupeError)
-            else {"b64": encode_base64(result.data)}
-            for result in results
-        ]
-        return Answer(status=200, body=orjson.dumps({"predictions": predictions}))
-    texts = ["" if isinstance(result, LoupeError) else encode_base64(result.data) for result in results]
+        return Answer(status=200, body=orjson.dumps({"predictions": [_prediction(result) for result in results]}))
     message = {
         "model_name": card.name,
         "model_version": card.version,
-        "outputs": [{"name": "image", "datatype": "BYTES", "shape": [len(texts)], "data": texts}],
+        "outputs": [
+            {"name": name, "datatype": "BYTES", "shape": shape, "data": [encode_base64(one) for one in data]}
+            for name, shape, data in tensors(results)
+        ],
         "parameters": answer_parameters(results, card),
     }
     if request.id is not None:
@@ -216,9 +188,40 @@ def build_answer(request: Request, results: Sequence[Result | LoupeError], card:
     return Answer(status=200, body=orjson.dumps(message))
 
 
-def answer_parameters(results: Sequence[Result | LoupeError], card: Card) -> dict[str, str | int]:
+def tensors(results: Sequence[AnyResult | LoupeError]) -> list[tuple[str, list[int], list[bytes]]]:
+    """Name, shape and data of each output; an item that failed has empty bytes in its places.
+
+    ``image`` is [items]; of what was drawn it is [items, samples], and so is ``entropy``.
+    """
+    samples = max((len(result.images) for result in results if isinstance(result, Drawn)), default=0)
+    if not samples:
+        return [("image", [len(results)], [result.data if isinstance(result, Result) else b"" for result in results])]
+    empty = (b"",) * samples
+    drawn = [(result.images, result.entropy) if isinstance(result, Drawn) else (empty, empty) for result in results]
+    shape = [len(results), samples]
+    return [
+        ("image", shape, [one for images, _ in drawn for one in images]),
+        ("entropy", shape, [one for _, maps in drawn for one in maps]),
+    ]
+
+
+def _prediction(result: AnyResult | LoupeError) -> dict[str, object]:
+    if isinstance(result, LoupeError):
+        return {"error": str(result), "status": result.status}
+    if isinstance(result, Result):
+        return {"b64": encode_base64(result.data)}
+    images, maps = ([encode_base64(one) for one in data] for data in (result.images, result.entropy))
+    return {"images": images, "entropy": maps}
+
+
+def answer_parameters(results: Sequence[AnyResult | LoupeError], card: Card) -> dict[str, str | int]:
     """The parameters of a v2 answer; ``errors`` is JSON text, because the protocol allows nothing deeper."""
-    parameters: dict[str, str | int] = {"version": card.version, "scale": card.scale, "halo": card.halo}
+    parameters: dict[str, str | int] = {
+        "version": card.version,
+        "kind": card.kind,
+        "scale": card.scale,
+        "halo": card.halo,
+    }
     errors = {str(i): str(result) for i, result in enumerate(results) if isinstance(result, LoupeError)}
     if errors:
         parameters["errors"] = json.dumps(errors)
@@ -238,7 +241,7 @@ def encode_base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
-def _item(text: object, options: Options) -> Item | LoupeError:
+def _item(text: object, options: AnyOptions) -> Item | LoupeError:
     """An item from its base64, or the error that stands in its place."""
     if not isinstance(text, str):
         return MalformedRequest(f"picture: got {type(text).__name__}, expected base64 text")

@@ -8,17 +8,22 @@ answer = build_answer(request, outcome.results, enlarger.card)
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from loupe.errors import Cancelled, LoupeError
 from loupe.images import Picture, decode, encode, media_type
 from loupe.upscale import Progress, Upscaler
-from serving.contract import Card, Item, Request, Result
+from serving.contract import AnyResult, Card, Item, Request, Result
+from serving.options import Options, parse_options
+
+TRIAL = (16, 16)  # pixels
 
 
 @dataclass
 class Outcome:
     """What came of a request, and what it cost."""
 
-    results: list[Result | LoupeError] = field(default_factory=list)
+    results: list[AnyResult | LoupeError] = field(default_factory=list)
     tiles: int = 0
     pixels_in: int = 0
     pixels_out: int = 0
@@ -31,12 +36,17 @@ class Enlarger:
         """``name`` is what the server calls the model; a transformer may call it something else."""
         self.name = name
         self.upscaler = upscaler
+        self.read_options = parse_options
 
     @property
     def card(self) -> Card:
         """What answers say now: behind a transformer, the predictor's version may have been rolled out since."""
         backend = self.upscaler.backend
         return Card(name=self.name, version=backend.version, scale=backend.scale, halo=backend.halo)
+
+    def try_out(self) -> None:
+        """Enlarge something, so that a checkpoint that loads and does not compute is found. Raises what that does."""
+        self.upscaler.backend(np.zeros((1, 3, *TRIAL), np.float32))
 
     def run(
         self,
@@ -82,6 +92,7 @@ class Enlarger:
             done = progress.done
 
         options = item.options
+        assert isinstance(options, Options)  # noqa: S101  (read by parse_options)
         picture = decode(item.data, self.upscaler.limits)
         larger = self.upscaler.upscale(
             picture, width=options.width, height=options.height, progress=count, cancelled=cancelled

@@ -19,12 +19,11 @@ from typing import Protocol
 
 from loupe.errors import LoupeError
 from loupe.registry import find_models
-from loupe.upscale import Upscaler
 from serving.coalesce import open_shared
 from serving.settings import ServingSettings
+from serving.workers import Opener
 
 logger = logging.getLogger(__name__)
-Opener = Callable[[], Upscaler]
 
 
 class Served(Protocol):

@@ -14,16 +14,8 @@ from kserve import InferOutput, InferRequest, InferResponse
 from kserve.protocol.infer_type import to_http_parameters
 
 from loupe.errors import LoupeError
-from serving.contract import (
-    Card,
-    Item,
-    MalformedRequest,
-    Request,
-    Result,
-    answer_parameters,
-    check_shape,
-    parse_options,
-)
+from serving.contract import AnyResult, Card, Item, MalformedRequest, Request, answer_parameters, check_shape, tensors
+from serving.options import ReadOptions, parse_options
 
 STATUS_CODES = {
     HTTPStatus.BAD_REQUEST: StatusCode.INVALID_ARGUMENT,
@@ -35,7 +27,7 @@ STATUS_CODES = {
 }
 
 
-def read_grpc(message: InferRequest, *, max_items: int) -> Request:
+def read_grpc(message: InferRequest, *, max_items: int, read: ReadOptions = parse_options) -> Request:
     """Our request from KServe's. Raises MalformedRequest, InvalidOption, PictureTooLarge."""
     if len(message.inputs) != 1 or message.inputs[0].name != "image":
         names = ", ".join(repr(tensor.name) for tensor in message.inputs) or "nothing"
@@ -50,21 +42,20 @@ def read_grpc(message: InferRequest, *, max_items: int) -> Request:
     if not pictures:
         raise MalformedRequest("input 'image': got no picture, expected one or more")
     check_shape(tensor.shape, len(pictures), max_items)
-    options = parse_options(to_http_parameters(message.parameters or {}))
+    options = read(to_http_parameters(message.parameters or {}))
     return Request(protocol="v2", id=message.id, items=tuple(Item(data=data, options=options) for data in pictures))
 
 
-def write_grpc(request: Request, results: Sequence[Result | LoupeError], card: Card) -> InferResponse:
+def write_grpc(request: Request, results: Sequence[AnyResult | LoupeError], card: Card) -> InferResponse:
     """KServe's response from our results. Raises GrpcException where the only picture is an error."""
     if len(results) == 1 and isinstance(results[0], LoupeError):
         raise grpc_error(results[0])
-    pictures = [b"" if isinstance(result, LoupeError) else result.data for result in results]
-    output = InferOutput(name="image", shape=[len(pictures)], datatype="BYTES", data=pictures)
+    outputs = [InferOutput(name=n, shape=shape, datatype="BYTES", data=data) for n, shape, data in tensors(results)]
     return InferResponse(
         response_id=request.id,
         model_name=card.name,
         model_version=card.version,
-        infer_outputs=[output],
+        infer_outputs=outputs,
         parameters=answer_parameters(results, card),
     )
 

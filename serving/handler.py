@@ -20,8 +20,10 @@ from loupe.errors import LoupeError, NotAPicture
 from serving import contract
 from serving.coalesce import open_local
 from serving.contract import Answer, build_answer, error_answer
-from serving.enlarge import Enlarger, Outcome
+from serving.enlarge import Outcome
+from serving.options import ReadOptions, parse_options
 from serving.settings import ServingSettings
+from serving.workers import make_worker
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
         if gpu is not None and torch.cuda.is_available():
             torch.cuda.set_device(gpu)  # TorchServe gives each worker one
         self.settings = ServingSettings(models_dir=context.system_properties["model_dir"])
-        self.enlarger = Enlarger(name, open_local(name, self.settings))
+        self.worker = make_worker(name, open_local(name, self.settings), self.settings)
         self.initialized = True
 
     def handle(self, data: list[dict[str, Any]], context: Context) -> list[bytes]:
@@ -65,30 +67,30 @@ class PictureHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not ty
     def _answer(self, row: Mapping[str, Any]) -> tuple[Answer, Outcome, float]:
         start, outcome = time.perf_counter(), Outcome()
         try:
-            request = read_row(row, self.settings)
+            request = read_row(row, self.settings, self.worker.read_options)
             # TorchServe does not say that a client has gone, so nothing is ever cancelled here.
-            outcome = self.enlarger.run(request, cancelled=lambda: False)
-            answer = build_answer(request, outcome.results, self.enlarger.card)
+            outcome = self.worker.run(request, cancelled=lambda: False)
+            answer = build_answer(request, outcome.results, self.worker.card)
         except LoupeError as error:
             answer = error_answer(error)
         return answer, outcome, time.perf_counter() - start
 
     def _report(self, context: Context, answer: Answer, outcome: Outcome, seconds: float) -> None:
         """The metrics of ``serving/metrics.py``, as far as TorchServe has them; see ``metrics.yaml``."""
-        model, cache = self.enlarger.card.name, context.metrics
+        model, cache = self.worker.name, context.metrics
 
         def add(name: str, value: float, *labels: str, kind: MetricTypes = MetricTypes.COUNTER) -> None:
             cache.get_metric(name, kind).add_or_update(value, [model, *labels])
 
         add("loupe_requests_total", 1, str(answer.status))
         add("loupe_request_seconds", round(seconds, 6), kind=MetricTypes.HISTOGRAM)
-        if outcome.tiles:
+        if outcome.pixels_out:
             add("loupe_tiles_total", outcome.tiles)
             add("loupe_megapixels_total", outcome.pixels_in / 1e6, "in")
             add("loupe_megapixels_total", outcome.pixels_out / 1e6, "out")
 
 
-def read_row(row: Mapping[str, Any], settings: ServingSettings) -> contract.Request:
+def read_row(row: Mapping[str, Any], settings: ServingSettings, read: ReadOptions = parse_options) -> contract.Request:
     """Which of the contract's three forms a row has, by what is in it. Raises as the contract's parsers do."""
     body = next((row[key] for key in BODY_KEYS if row.get(key)), None)
     if body is None:
@@ -102,12 +104,12 @@ def read_row(row: Mapping[str, Any], settings: ServingSettings) -> contract.Requ
         body = contract.load_json(body)
     if isinstance(body, bytes | bytearray):
         options = {key: as_text(value) for key, value in row.items() if key not in BODY_KEYS}
-        return contract.parse_raw(bytes(body), options)
+        return contract.parse_raw(bytes(body), options, read=read)
     if not isinstance(body, dict):
         raise contract.MalformedRequest(f"got a JSON {type(body).__name__}, expected an object")
     if "instances" in body:
-        return contract.parse_v1(body, max_items=settings.max_items)
-    return contract.parse_v2(body, max_items=settings.max_items)
+        return contract.parse_v1(body, max_items=settings.max_items, read=read)
+    return contract.parse_v2(body, max_items=settings.max_items, read=read)
 
 
 def as_text(value: object) -> object:

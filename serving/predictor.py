@@ -3,32 +3,40 @@
     jobs, metrics = Jobs(running=2, waiting=32), Metrics()
     model = Predictor("edsr_x4", lambda: open_local("edsr_x4", settings), settings, jobs, metrics)
 
-Not ready until ``load()`` has returned. With a Remote backend the same class is the transformer.
+Not ready until ``load()`` has returned. With what is remote the same class is the transformer.
 """
 
+import asyncio
+import base64
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 import kserve
-import numpy as np
 from kserve import InferRequest, InferResponse
 
+from loupe.checkpoint import require_kind
+from loupe.drawing import Bytes, OnRows
 from loupe.errors import BackendUnavailable, Cancelled, LoupeError, Overloaded
+from loupe.images import Picture, encode
+from loupe.ndjson import Event
 from loupe.open_inference import TILE_HEADER
-from loupe.upscale import Upscaler
-from serving.contract import Answer, Request, build_answer
-from serving.enlarge import Enlarger, Outcome
+from serving.contract import Answer, MalformedRequest, Request, build_answer
+from serving.draw import Drawer
+from serving.enlarge import Outcome
 from serving.grpc_contract import grpc_error, read_grpc, write_grpc
 from serving.jobs import Jobs
 from serving.metrics import Metrics
+from serving.options import ReadOptions
 from serving.settings import ServingSettings
+from serving.workers import Opener, Worker, make_worker
 
 logger = logging.getLogger(__name__)
 
 LOADING_SECONDS = 2.0  # Retry-After while a model loads
-TRIAL = (16, 16)  # pixels on which a checkpoint shows that it computes, before it takes over
+HEARTBEAT_SECONDS = 1.0  # between two lines of a stream: whoever reads them can cancel, and proxies see life
 
 
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
@@ -37,7 +45,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
     def __init__(
         self,
         name: str,
-        open_model: Callable[[], Upscaler],
+        open_model: Opener,
         settings: ServingSettings,
         jobs: Jobs,
         metrics: Metrics,
@@ -47,7 +55,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
         self.ready: bool = False
         self.failure: LoupeError | None = None
         self._open_model = open_model
-        self._enlarger: Enlarger | None = None
+        self._worker: Worker | None = None
         self._jobs = jobs
         self._metrics = metrics
 
@@ -58,7 +66,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
         """
         while not self.ready and self.failure is None:
             try:
-                self._enlarger = Enlarger(self.name, self._open_model())
+                self._worker = make_worker(self.name, self._open_model(), self.settings)
                 self.ready = True
             except (BackendUnavailable, Overloaded) as error:
                 logger.info("%s: %s", self.name, error)
@@ -69,19 +77,24 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
                 logger.error("%s cannot be served: %s", self.name, error)
         return bool(self.ready)
 
-    def swap(self, open_model: Callable[[], Upscaler]) -> None:
+    def swap(self, open_model: Opener) -> None:
         """Open another checkpoint beside the one that serves, try it, and let it take over; requests at work end on
         the old one, which is then freed. Raises what opening raises, and the old one goes on.
         """
-        upscaler = open_model()
-        upscaler.backend(np.zeros((1, 3, *TRIAL), np.float32))
-        self._enlarger = Enlarger(self.name, upscaler)
+        worker = make_worker(self.name, open_model(), self.settings)
+        worker.try_out()
+        self._worker = worker
         self.failure, self.ready = None, True
 
     @property
     def version(self) -> str | None:
         """The version that answers now, or None while there is none."""
-        return self._enlarger.card.version if self._enlarger else None
+        return self._worker.card.version if self._worker else None
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How this model's options are read. Raises Overloaded while it loads."""
+        return self._loaded().read_options
 
     def start(self) -> None:
         """Nothing: KServe's own would say ready before anything is loaded."""
@@ -90,6 +103,8 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
         return [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
 
     def get_output_types(self) -> list[dict[str, object]]:
+        if isinstance(self._worker, Drawer):
+            return [{"name": name, "datatype": "BYTES", "shape": [-1, -1]} for name in ("image", "entropy")]
         return [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
 
     async def predict(
@@ -116,37 +131,83 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve is not typed
             self._metrics.count_request(self.name, status, time.perf_counter() - start)
         return response
 
-    async def _answer(self, request: Request, whole: bool) -> Answer:
-        enlarger = self._loaded()
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        """A drawing as it is made: ``row`` events, ``waiting`` where nothing has come for a while, and last an
+        ``answer``, which is the v2 one. Raises what cannot be drawn; closing it stops the work.
+        """
+        worker = self._loaded()
+        require_kind(self.name, worker.card.kind, "sampler")
+        if len(request.items) != 1:
+            raise MalformedRequest(f"inputs: got {len(request.items)} pictures, expected one where rows are streamed")
+        loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
+
+        def on_row(y: int, row: Bytes) -> None:
+            image = base64.b64encode(encode(Picture(color=row), "PNG")).decode()
+            loop.call_soon_threadsafe(events.put_nowait, {"type": "row", "y": y, "image": image})
 
         def work(cancelled: Callable[[], bool]) -> Answer:
-            return build_answer(request, self._enlarge(enlarger, request, cancelled, whole).results, enlarger.card)
+            outcome = self._work(worker, request, cancelled, whole=True, on_row=on_row)
+            if isinstance(outcome.results[0], LoupeError):
+                raise outcome.results[0]
+            return build_answer(request, outcome.results, worker.card)
+
+        with self._metrics.in_flight.labels(self.name).track_inprogress():
+            drawing = asyncio.ensure_future(self._jobs.run(work))
+            drawing.add_done_callback(lambda _: events.put_nowait(None))
+            try:
+                while True:
+                    try:
+                        event = await asyncio.wait_for(events.get(), HEARTBEAT_SECONDS)
+                    except TimeoutError:
+                        event = {"type": "waiting"}
+                    if event is None:
+                        break
+                    yield event
+                yield {"type": "answer", **json.loads(drawing.result().body)}
+            finally:
+                drawing.cancel()
+
+    async def _answer(self, request: Request, whole: bool) -> Answer:
+        worker = self._loaded()
+
+        def work(cancelled: Callable[[], bool]) -> Answer:
+            return build_answer(request, self._work(worker, request, cancelled, whole).results, worker.card)
 
         with self._metrics.in_flight.labels(self.name).track_inprogress():
             return await self._jobs.run(work)
 
     async def _answer_grpc(self, message: InferRequest, whole: bool) -> InferResponse:
-        enlarger = self._loaded()
-        request = read_grpc(message, max_items=self.settings.max_items)
+        worker = self._loaded()
+        request = read_grpc(message, max_items=self.settings.max_items, read=worker.read_options)
         with self._metrics.in_flight.labels(self.name).track_inprogress():
-            outcome = await self._jobs.run(lambda cancelled: self._enlarge(enlarger, request, cancelled, whole))
+            outcome = await self._jobs.run(lambda cancelled: self._work(worker, request, cancelled, whole))
         if len(outcome.results) == 1 and isinstance(outcome.results[0], LoupeError):
             raise outcome.results[0]
-        return write_grpc(request, outcome.results, enlarger.card)
+        return write_grpc(request, outcome.results, worker.card)
 
-    def _enlarge(self, enlarger: Enlarger, request: Request, cancelled: Callable[[], bool], whole: bool) -> Outcome:
-        outcome = enlarger.run(
-            request,
-            cancelled=cancelled,
-            on_tiles=self._metrics.tiles.labels(self.name).inc,
-            on_picture=partial(self._metrics.observer.offer, self.name) if whole else None,
-        )
+    def _work(
+        self,
+        worker: Worker,
+        request: Request,
+        cancelled: Callable[[], bool],
+        whole: bool,
+        on_row: OnRows | None = None,
+    ) -> Outcome:
+        if isinstance(worker, Drawer):
+            outcome = worker.run(request, cancelled=cancelled, on_row=on_row)
+        else:
+            outcome = worker.run(
+                request,
+                cancelled=cancelled,
+                on_tiles=self._metrics.tiles.labels(self.name).inc,
+                on_picture=partial(self._metrics.observer.offer, self.name) if whole else None,
+            )
         self._metrics.count_pixels(self.name, outcome)
         return outcome
 
-    def _loaded(self) -> Enlarger:
+    def _loaded(self) -> Worker:
         if self.failure is not None:
             raise self.failure
-        if self._enlarger is None:
+        if self._worker is None:
             raise Overloaded(f"{self.name} is still loading", retry_after=LOADING_SECONDS)
-        return self._enlarger
+        return self._worker

@@ -30,22 +30,20 @@ from kserve.protocol.rest.server import RESTServer
 
 from loupe.errors import CheckpointError
 from loupe.ports import PortTaken, free_port, listen
-from loupe.upscale import Upscaler
 from serving.following import Follower
 from serving.jobs import Jobs
 from serving.metrics import Metrics
 from serving.predictor import Predictor
 from serving.routes import add_error_handlers, add_routes
 from serving.settings import ServingSettings
+from serving.workers import Opener
 
 logger = logging.getLogger(__name__)
 
 PROBES = 16  # gRPC calls of health and metadata, beside those that infer
 
 
-def serve(
-    openers: Mapping[str, Callable[[], Upscaler]], settings: ServingSettings, follower: Follower | None = None
-) -> None:
+def serve(openers: Mapping[str, Opener], settings: ServingSettings, follower: Follower | None = None) -> None:
     """Serve models by name until SIGINT or SIGTERM; ``openers`` load them, ``follower`` changes them later.
 
     Raises PortTaken at once, and CheckpointError if no model can be loaded.
@@ -53,7 +51,7 @@ def serve(
     jobs = Jobs(running=settings.running, waiting=settings.waiting)
     metrics = Metrics(observe_share=settings.observe_share)
 
-    def make(name: str, opener: Callable[[], Upscaler]) -> Predictor:
+    def make(name: str, opener: Opener) -> Predictor:
         return Predictor(name, opener, settings, jobs, metrics)
 
     server = EmbeddedServer(settings, jobs, metrics)

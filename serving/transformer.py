@@ -15,9 +15,11 @@ import typer
 
 from loupe.errors import LoupeError
 from loupe.remote import RemoteBackend
+from loupe.remote_artist import RemoteArtist, ask_kind
 from loupe.upscale import Upscaler
 from serving.logs import set_up_logging
 from serving.settings import ServingSettings
+from serving.workers import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +53,12 @@ def serve_transformer(name: str, model: str, predictor_host: str, settings: Serv
     serve({name: partial(open_remote, model, url, settings)}, settings)
 
 
-def open_remote(model: str, url: str, settings: ServingSettings) -> Upscaler:
-    """``model`` at a predictor, cut into tiles here. Raises as ``loupe.remote.RemoteBackend``."""
+def open_remote(model: str, url: str, settings: ServingSettings) -> Engine:
+    """``model`` at a predictor: what enlarges gets tiles that are cut here, what draws gets whole sketches. Raises as
+    ``loupe.remote.RemoteBackend``.
+    """
+    if ask_kind(url, model) == "sampler":
+        return RemoteArtist(url, model)
     backend = RemoteBackend(url, model)
     return Upscaler(backend, tile=settings.remote_tile, workers=settings.remote_workers, limits=settings.limits)
 

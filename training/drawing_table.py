@@ -25,11 +25,12 @@ from torch import Tensor, nn
 from loupe.checkpoint import load_model
 from loupe.choosing import Choice
 from loupe.degrade import bicubic_downscale, bicubic_upscale
+from loupe.drawing import Bytes
 from loupe.drawing_evaluation import DrawnRow, draw_sheet, evaluate_answers, evaluate_drawing, to_tensor
 from loupe.errors import InvalidOption, LoupeError
 from loupe.models.pixel_baselines import IndependentPixels, Regression
 from loupe.models.pixel_recursive import PixelRecursive, nats
-from loupe.sampling import Bytes, Sampler
+from loupe.sampling import Sampler
 from training.arrays import read_array
 
 Model = TypeVar("Model", bound=nn.Module)

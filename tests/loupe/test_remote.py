@@ -108,7 +108,7 @@ def test_a_server_that_stays_full_is_overloaded_and_says_for_how_long(server: Se
 
 
 def test_retry_after_is_honoured_and_capped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loupe.remote.MAX_WAIT", 0.5)
+    monkeypatch.setattr("loupe.inference_client.MAX_WAIT", 0.5)
     with RemoteBackend(server.url, MODEL) as backend:
         server.behaviours = ["full_for_an_hour"]
         begun = time.monotonic()

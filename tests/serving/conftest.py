@@ -9,12 +9,16 @@ import torch
 
 from loupe.checkpoint import describe, save_checkpoint
 from loupe.models.edsr import EDSR, EDSRConfig
+from tests.samplers import make_sampler
 from tests.serving.servers import ENVIRONMENT, Server, started
 
 CONFIGS = {
     "tiny_x4": EDSRConfig(scale=4, features=8, blocks=1, upsampler="direct", skip="nearest"),
     "slow_x2": EDSRConfig(scale=2, features=64, blocks=8, upsampler="direct", skip="nearest"),
 }
+
+DRAWS = "tiny_faces"
+SERVED = ",".join([*CONFIGS, DRAWS])
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = EDSR(config)
         info = describe(model, name=name, architecture="edsr", scale=config.scale, version="7")
         save_checkpoint(folder / f"{name}.safetensors", model, info)
+    make_sampler(folder, DRAWS, version="7")
     return folder
 
 
@@ -36,7 +41,7 @@ def environment(models_dir: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def embedded(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("embedded") / "log"
-    arguments = ["serving", "--models", ",".join(CONFIGS), "--backend", "torch"]
+    arguments = ["serving", "--models", SERVED, "--backend", "torch"]
     with started("embedded", arguments, environment, log) as server:
         yield server
 
@@ -46,7 +51,7 @@ def torchserve(environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
     if shutil.which("java") is None:
         pytest.skip("TorchServe needs Java")
     log = tmp_path_factory.mktemp("torchserve") / "log"
-    arguments = ["serving", "--runtime", "torchserve", "--models", ",".join(CONFIGS), "--backend", "torch"]
+    arguments = ["serving", "--runtime", "torchserve", "--models", SERVED, "--backend", "torch"]
     with started("torchserve", arguments, environment, log) as server:
         yield server
 

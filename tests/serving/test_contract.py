@@ -103,7 +103,7 @@ def test_v2_answer_of_a_batch_with_one_bad_item() -> None:
         "model_name": "edsr_x4",
         "model_version": "3",
         "outputs": [{"name": "image", "datatype": "BYTES", "shape": [2], "data": ["/wBwaWN0dXJl", ""]}],
-        "parameters": {"version": "3", "scale": 4, "halo": 16, "errors": '{"1": "no"}'},
+        "parameters": {"version": "3", "kind": "enlarger", "scale": 4, "halo": 16, "errors": '{"1": "no"}'},
     }
 
 

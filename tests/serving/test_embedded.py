@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from loupe.checkpoint import METADATA_KEY, read_info
 from loupe.images import decode
 from loupe.remote import RemoteBackend
+from tests.serving.conftest import DRAWS
 from tests.serving.servers import MAX_BYTES, Server, make_png, pixels_of, started, until, v2_body, wait_for
 
 PNG = make_png(40, 30)
@@ -50,7 +51,7 @@ def test_health_and_metadata(embedded: Server) -> None:
     assert httpx.get(f"{embedded.url}/v2/health/live").json() == {"live": True}
     assert httpx.get(f"{embedded.url}/v2/health/ready").json() == {"ready": True}
     assert httpx.get(f"{embedded.url}/v2/models/tiny_x4/ready").json() == {"name": "tiny_x4", "ready": True}
-    assert httpx.get(f"{embedded.url}/v1/models").json() == {"models": ["tiny_x4", "slow_x2"]}
+    assert httpx.get(f"{embedded.url}/v1/models").json() == {"models": ["tiny_x4", "slow_x2", DRAWS]}
     metadata = httpx.get(f"{embedded.url}/v2/models/tiny_x4").json()
     assert metadata["inputs"] == metadata["outputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
     assert httpx.get(f"{embedded.url}/v2/models/nobody").status_code == 404
@@ -262,6 +263,15 @@ def test_grpc_v2(embedded: Server, grpc_url: str, kserve: ModuleType) -> None:
     assert list(json.loads(parameters["errors"])) == ["1"]
     direct = pixels_of(embedded.v2("tiny_x4", PNG, width=80))
     assert np.array_equal(picture.color, direct)
+
+
+def test_grpc_draws(embedded: Server, grpc_url: str, kserve: ModuleType) -> None:
+    options = {"samples": 2, "temperature": "0.8"}  # as text: KServe's client sends no other fractions
+    answer = infer_grpc(kserve, grpc_url, make_png(3, 2), model=DRAWS, **options)
+    assert [(output.name, list(output.shape)) for output in answer.outputs] == [("image", [1, 2]), ("entropy", [1, 2])]
+    direct = embedded.v2(DRAWS, make_png(3, 2), **options)
+    for index, data in enumerate(np.ravel(answer.outputs[0].data)):
+        assert np.array_equal(decode(data).color, pixels_of(direct, index))
 
 
 def test_a_grpc_client_that_goes_away_stops_the_work(embedded: Server, grpc_url: str, kserve: ModuleType) -> None:

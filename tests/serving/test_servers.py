@@ -40,7 +40,12 @@ def test_v2_gives_what_the_model_gives_in_process(server: Server, models_dir: Pa
     assert np.abs(pixels_of(response) - expected).max() <= 1
     message = response.json()
     assert (message["model_name"], message["model_version"]) == ("tiny_x4", "7")
-    assert message["parameters"] == {"version": "7", "scale": 4, "halo": backend.halo}
+    assert message["parameters"] == {
+        "version": "7",
+        "kind": "enlarger",
+        "scale": 4,
+        "halo": backend.halo,
+    }
 
 
 def test_v1_gives_the_same_as_v2(server: Server) -> None:
