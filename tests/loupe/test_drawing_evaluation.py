@@ -16,7 +16,7 @@ from loupe.drawing_evaluation import (
     to_tensor,
 )
 from loupe.sampling import Sampler, bits_per_subpixel
-from tests.loupe.test_sampling import build
+from tests.loupe.sharp_networks import build
 
 TRUTH = np.random.default_rng(0).integers(256, size=(3, 16, 16, 3), dtype=np.uint8)
 
