@@ -20,7 +20,7 @@ from frontend.jobs import Jobs
 from frontend.metrics import Measured, Metrics
 from frontend.problems import add_handlers
 from frontend.results import Results
-from frontend.routes import health, models, pages, preview, results, upscale
+from frontend.routes import draw, health, models, pages, preview, results, upscale
 from frontend.settings import WebSettings
 from frontend.work import Desk
 from loupe import __version__
@@ -64,6 +64,7 @@ def create_app(settings: WebSettings) -> FastAPI:
     add_handlers(app)
     for router in (
         upscale.router(desk, catalogue),
+        draw.router(desk, catalogue),
         results.router(store),
         preview.router(settings),
         models.router(settings, catalogue),

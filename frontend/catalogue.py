@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from frontend.settings import WebSettings
-from loupe.checkpoint import CheckpointInfo
+from loupe.checkpoint import DOES, CheckpointInfo, Kind, require_kind
 from loupe.errors import ModelNotFound
 from loupe.open_inference import TILE_HEADER, Answer, Parameters, endpoint, request_body
 from loupe.registry import default_model, list_models
@@ -24,6 +24,7 @@ class Model(BaseModel):
     """One model as the page shows it; figures are the checkpoint's own, measured at training."""
 
     name: str = Field(examples=["edsr_x4"])
+    kind: Kind = Field(description="what it is for: `enlarger` of /api/upscale, `sampler` of /api/draw")
     scale: int | None = Field(description="the factor; null until the inference server has said it")
     summary: str = ""
     parameters: int | None = None
@@ -31,11 +32,11 @@ class Model(BaseModel):
     license: str = ""
     version: str = Field(default="", description="the one that answers now; else the one that is to")
     ready: bool = Field(description="whether the inference server answers for it now")
-    default: bool = Field(description="the one to pick when a person does not choose")
+    default: bool = Field(description="the one of its kind to pick when a person does not choose")
 
 
 class Catalogue:
-    """Reads checkpoint headers (no torch) and asks the inference server by enlarging an 8x8 picture."""
+    """Reads checkpoint headers (no torch) and asks the inference server with a picture of one pixel."""
 
     def __init__(self, settings: WebSettings, client: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -47,21 +48,27 @@ class Catalogue:
         infos = await run_in_threadpool(self._infos)
         names = self._names(infos)
         answers = await asyncio.gather(*(self.probe(name) for name in names))
-        chosen = self._default(infos, names)
+        chosen = {self._default(infos, names, kind) for kind in DOES}
         return [
-            _model(name, infos.get(name), answer, name == chosen) for name, answer in zip(names, answers, strict=True)
+            _model(name, self._kind(infos, name), infos.get(name), answer, name in chosen)
+            for name, answer in zip(names, answers, strict=True)
         ]
 
-    async def default(self) -> str | None:
-        """The default model's name, or None when there is no model at all."""
+    async def default(self, kind: Kind = "enlarger") -> str | None:
+        """The default model's name, or None when there is none of this kind."""
         infos = await run_in_threadpool(self._infos)
-        return self._default(infos, self._names(infos))
+        return self._default(infos, self._names(infos), kind)
 
-    async def check(self, name: str) -> None:
-        """Raise ModelNotFound, naming those that there are, unless ``name`` is on offer."""
-        names = self._names(await run_in_threadpool(self._infos))
+    async def check(self, name: str, kind: Kind = "enlarger") -> None:
+        """Raise ModelNotFound, naming those that there are, unless ``name`` is on offer; InvalidOption if it is not
+        of this kind.
+        """
+        infos = await run_in_threadpool(self._infos)
+        names = self._names(infos)
         if name not in names:
-            raise ModelNotFound(f"no model called {name[:80]!r}; there are {', '.join(names) or 'none'}")
+            fitting = [one for one in names if self._kind(infos, one) == kind]
+            raise ModelNotFound(f"no model called {name[:80]!r}; there are {', '.join(fitting) or 'none'}")
+        require_kind(name, self._kind(infos, name), kind)
 
     async def probe(self, name: str) -> Parameters | None:
         """What the inference server says of ``name`` (its version, its factor), or None when it does not answer."""
@@ -93,27 +100,35 @@ class Catalogue:
     def _names(self, infos: Mapping[str, CheckpointInfo]) -> list[str]:
         return list(self._settings.offer_models or infos)
 
-    def _default(self, infos: Mapping[str, CheckpointInfo], names: list[str]) -> str | None:
-        if self._settings.default_model in names:
+    def _kind(self, infos: Mapping[str, CheckpointInfo], name: str) -> Kind:
+        """By its checkpoint; where this process sees none, by what the inference server said last."""
+        if name in infos:
+            return infos[name].kind
+        _, said = self._seen.get(name, (0.0, None))
+        return said.kind if said else "enlarger"
+
+    def _default(self, infos: Mapping[str, CheckpointInfo], names: list[str], kind: Kind) -> str | None:
+        fitting = [name for name in names if self._kind(infos, name) == kind]
+        if self._settings.default_model in fitting:
             return self._settings.default_model
-        known = [infos[name] for name in names if name in infos]
+        known = [infos[name] for name in fitting if name in infos]
         if known:
-            return default_model(known)
-        return names[0] if names else None
+            return default_model(known, kind=kind)
+        return fitting[0] if fitting else None
 
 
-def _model(name: str, info: CheckpointInfo | None, answer: Parameters | None, default: bool) -> Model:
+def _model(name: str, kind: Kind, info: CheckpointInfo | None, answer: Parameters | None, default: bool) -> Model:
     about: dict[str, Any] = {"scale": None}
     if info:
         about = info.model_dump(include={"scale", "summary", "parameters", "metrics", "license", "version"})
     if answer:  # it may not have taken what was promoted a moment ago
         about |= {"scale": answer.scale, "version": answer.version}
-    return Model(name=name, ready=answer is not None, default=default, **about)
+    return Model(name=name, kind=kind, ready=answer is not None, default=default, **about)
 
 
 def _question() -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (8, 8), (128, 128, 128)).save(file, "PNG")
+    Image.new("RGB", (1, 1), (128, 128, 128)).save(file, "PNG")
     return request_body(file.getvalue())
 
 

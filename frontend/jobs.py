@@ -1,6 +1,6 @@
 """Jobs: blocking work in a few threads, told as a stream of events, stopped when nobody listens any more.
 
-    async for event in jobs.run(work):   # Waiting ... Working ... Done
+    async for event in jobs.run(work):   # Waiting ... what the work reports ... Done
         ...
 
 Closing the generator (a dropped connection does) asks the work to stop; its place is given to the next one
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from loupe.errors import LoupeError, Overloaded
-from loupe.upscale import Progress
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Done(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Control:
+class Control(Generic[E]):
     """What the work sees of its job; both are safe to call from its thread."""
 
-    report: Callable[[Progress], None]
+    report: Callable[[E], None]
     cancelled: Callable[[], bool]
 
 
@@ -66,8 +66,8 @@ class Jobs:
         """Jobs in the queue."""
         return len(self._queue)
 
-    async def run(self, work: Callable[[Control], T]) -> AsyncGenerator[Waiting | Progress | Done[T], None]:
-        """Yield Waiting each second in the queue, Progress while running, then Done.
+    async def run(self, work: Callable[[Control[E]], T]) -> AsyncGenerator[Waiting | E | Done[T], None]:
+        """Yield Waiting each second in the queue, what the work reports while it runs, then Done.
 
         Raises Overloaded when the queue is full, and whatever the work raises.
         """
@@ -87,12 +87,12 @@ class Jobs:
                 self._leave(turn)
                 raise
         loop = asyncio.get_running_loop()
-        events: asyncio.Queue[Progress | None] = asyncio.Queue()
+        events: asyncio.Queue[E | None] = asyncio.Queue()
         stop = threading.Event()
         self._stops.add(stop)
 
-        def report(progress: Progress) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, progress)
+        def report(event: E) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
 
         def ended(future: asyncio.Future[T]) -> None:
             if not future.cancelled():

@@ -28,6 +28,7 @@ class Metrics:
             registry=self.registry,
         )
         self.tiles = Counter("loupe_web_tiles", "Tiles enlarged", registry=self.registry)
+        self.drawn = Counter("loupe_web_drawn", "Pictures drawn from sketches", registry=self.registry)
         self.cache_hits = Counter("loupe_web_cache_hits", "Pictures answered from storage", registry=self.registry)
         self.observer = Observer(share=observe_share)  # here, since only tiles go on to the inference server
         self.registry.register(self.observer)

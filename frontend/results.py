@@ -15,7 +15,6 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from frontend.options import Options
 from loupe import __version__
 from loupe.storage import KeyNotFound, Storage
 
@@ -45,7 +44,7 @@ class Result(BaseModel):
     expires: float  # seconds since 1970
 
 
-def result_key(data: bytes, *, model: str, version: str, options: Options) -> str:
+def result_key(data: bytes, *, model: str, version: str, options: BaseModel) -> str:
     """64 hex digits: a SHA-256 of the input's own SHA-256 and of all that decides what the result is."""
     recipe = json.dumps([__version__, model, version, options.model_dump()], sort_keys=True)
     return hashlib.sha256(hashlib.sha256(data).digest() + recipe.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -21,14 +21,15 @@ class UploadTooLarge(PictureTooLarge):
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """The picture's bytes (never empty of meaning: decoding judges them) and the form's text fields."""
+    """The picture's bytes (never empty of meaning: decoding judges them), the form's text fields and other files."""
 
     data: bytes
     fields: Mapping[str, str]
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
-async def read_upload(request: Request, limits: Limits) -> Upload:
-    """Read the form with the picture in ``file``.
+async def read_upload(request: Request, limits: Limits, *, others: tuple[str, ...] = ()) -> Upload:
+    """Read the form with the picture in ``file``, and further pictures in the fields ``others`` where there are any.
 
     The body is counted while it arrives: a larger one is refused with UploadTooLarge at the first byte over
     the limit (or at once when Content-Length says so), with the rest unread. Over 1 MB it goes to a temporary
@@ -43,18 +44,20 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
         raise _too_large(limits)
     counted = Request(request.scope, _counted(request.receive, allowed, limits))
     try:
-        async with counted.form(max_files=1, max_fields=16, max_part_size=FORM_BYTES) as form:
+        async with counted.form(max_files=1 + len(others), max_fields=16, max_part_size=FORM_BYTES) as form:
             picture = form.get("file")
             if not isinstance(picture, UploadFile):
                 raise InvalidOption("the form has no picture: expected a file in the field 'file'")
             if (picture.size or 0) > limits.max_bytes:
                 raise _too_large(limits)
             data = await run_in_threadpool(picture.file.read)
+            more = {name: one for name in others if isinstance(one := form.get(name), UploadFile)}
+            contents = {name: await run_in_threadpool(one.file.read) for name, one in more.items()}
             fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     except OSError as error:
         where = tempfile.gettempdir()
         raise StorageError(f"the upload could not be kept in {where}: {error.strerror}; free some space") from error
-    return Upload(data=data, fields=fields)
+    return Upload(data=data, fields=fields, others=contents)
 
 
 def _counted(receive: Receive, allowed: int, limits: Limits) -> Receive:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 
@@ -54,7 +55,7 @@ async def enlarge(order: Order, desk: Desk) -> AsyncGenerator[Mapping[str, objec
             yield told(key, await run_in_threadpool(desk.results.renew, key, known), cached=True)
             return
         tiles = 0
-        async with aclosing(desk.jobs.run(lambda control: _work(order, desk, backend, control))) as events:
+        async with aclosing(desk.jobs.run(partial(_work, order, desk, backend))) as events:
             async for event in events:
                 match event:
                     case Waiting(ahead):
@@ -73,7 +74,7 @@ def told(key: str, result: Result, *, cached: bool) -> dict[str, object]:
     return {"type": "result", "url": f"/api/results/{key}", "cached": cached, **record}
 
 
-def _work(order: Order, desk: Desk, backend: RemoteBackend, control: Control) -> tuple[str, Result]:
+def _work(order: Order, desk: Desk, backend: RemoteBackend, control: Control[Progress]) -> tuple[str, Result]:
     """In a thread: decode, enlarge, encode, store. Nothing is written before the picture is whole."""
     settings, options, version = desk.settings, order.options, backend.version
     begun = time.monotonic()

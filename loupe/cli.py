@@ -1,27 +1,26 @@
 """``loupe``: the command line. Parses, calls, shows; the work is elsewhere in the package.
 
 loupe upscale photo.jpg -o larger.png
+loupe draw sketch.png --samples 6 -o sheet.png
 loupe models
 loupe eval set5/ --model edsr_light_x4
 """
 
 import json
 import logging
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from loupe import __version__
 from loupe.backends import Backend, SelfEnsemble, open_backend
+from loupe.checkpoint import DOES
+from loupe.cli_draw import draw
 from loupe.cli_eval import evaluate_command
 from loupe.cli_registry import registry
 from loupe.errors import Cancelled, LoupeError
@@ -29,6 +28,7 @@ from loupe.files import Job, plan_jobs, read_picture, write_whole
 from loupe.images import decode, encode, losses
 from loupe.registry import default_model, list_models
 from loupe.settings import Settings
+from loupe.terminal import BackendName, ModelsDir, err, errors_shown, fail, interrupt, out, progress_bars, read_settings
 from loupe.upscale import Upscaler
 
 app = typer.Typer(
@@ -39,13 +39,7 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate_command)
 app.add_typer(registry, name="registry")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-ModelsDir = Annotated[Path | None, typer.Option(help="A folder of checkpoints, searched before those that ship.")]
-BackendName = Annotated[
-    str, typer.Option(help="auto, torch, openvino, or http://host:port of an inference server.", metavar="BACKEND")
-]
+app.command()(draw)
 
 
 @app.callback(invoke_without_command=True)
@@ -86,8 +80,8 @@ def upscale(
     models_dir: ModelsDir = None,
 ) -> None:
     """Enlarge pictures: colours, transparency, 16 bits, orientation and metadata are kept."""
-    with _errors_shown(), _interrupt() as stop:
-        settings = _settings(models_dir)
+    with errors_shown(), interrupt() as stop:
+        settings = read_settings(models_dir)
         name = model or default_model(list_models(settings), factor)
         engine: Backend = open_backend(backend, name, settings)
         if self_ensemble:
@@ -98,7 +92,7 @@ def upscale(
         if skip_existing:
             jobs = [job for job in jobs if not job.target.exists()]
         failed = 0
-        with _bars() as bars:
+        with progress_bars() as bars:
             for number, job in enumerate(jobs, 1):
                 label = f"{job.source.name}" if len(jobs) == 1 else f"[{number}/{len(jobs)}] {job.source.name}"
                 task = bars.add_task(label.replace("[", "\\["), total=None)
@@ -119,7 +113,7 @@ def upscale(
                 except LoupeError as error:
                     said = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
                     if len(jobs) == 1:
-                        _fail(error, said)
+                        fail(error, said)
                     failed += 1
                     bars.console.print(f"failed: {said}", style="red", soft_wrap=True, markup=False)
                 finally:
@@ -167,17 +161,21 @@ def models(
     models_dir: ModelsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the models: factor, size, measured quality, licence."""
-    with _errors_shown():
-        infos = list_models(_settings(models_dir))
+    """List the models: what they do, factor, size, measured quality, licence."""
+    with errors_shown():
+        infos = list_models(read_settings(models_dir))
         if as_json:
-            out.print_json(json.dumps([info.model_dump() for info in infos]))
+            out.print_json(json.dumps([info.model_dump() | {"kind": info.kind} for info in infos]))
             return
-        defaults = {default_model(infos, scale) for scale in {info.scale for info in infos}}
-        table = Table("model", "factor", "weights", "Set5", "B100", "licence", "what for", box=None, pad_edge=False)
+        kinds = {(info.kind, info.scale) for info in infos}
+        defaults = {default_model(infos, scale, kind=kind) for kind, scale in kinds}
+        table = Table(
+            "model", "does", "factor", "weights", "Set5", "B100", "licence", "what for", box=None, pad_edge=False
+        )
         for info in infos:
             table.add_row(
                 f"{info.name}{' *' if info.name in defaults else ''}",
+                DOES[info.kind].partition(" ")[0],
                 f"x{info.scale}",
                 f"{info.parameters / 1000:.0f} k",
                 *(
@@ -188,50 +186,6 @@ def models(
                 info.summary,
             )
         out.print(table)
-        out.print("\n* default of its factor. Set5, B100: PSNR on luma, bicubic degradation; cards in loupe/weights.")
-
-
-def _settings(models_dir: Path | None) -> Settings:
-    return Settings(models_dir=models_dir) if models_dir else Settings()
-
-
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
-
-
-@contextmanager
-def _errors_shown() -> Iterator[None]:
-    """Our errors as one line on stderr and an exit code; anything else is a bug and keeps its traceback."""
-    try:
-        yield
-    except LoupeError as error:
-        _fail(error, str(error))
-
-
-def _fail(error: LoupeError, said: str) -> NoReturn:
-    err.print(f"loupe: {said}", style="red", soft_wrap=True, markup=False)
-    raise typer.Exit(error.exit_code) from error
-
-
-@contextmanager
-def _interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C stops between two tiles; a second one at once."""
-    stop = threading.Event()
-
-    def on_interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop.set()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+        out.print(
+            "\n* default of its kind and factor. Set5, B100: PSNR on luma, bicubic degradation; cards in loupe/weights."
+        )

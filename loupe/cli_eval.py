@@ -20,7 +20,7 @@ from loupe.files import write_whole
 from loupe.images import Picture, encode, format_of
 from loupe.registry import default_model, find_model, list_models
 from loupe.settings import Settings
-from loupe.terminal import ModelsDir, errors_shown, out, progress_bars, read_settings
+from loupe.terminal import BackendName, ModelsDir, errors_shown, out, progress_bars, read_settings
 
 Report = Callable[[int, int], None]
 
@@ -44,9 +44,7 @@ def evaluate_command(
         list[str] | None,
         typer.Option(help="May be given several times; default: all that enlarge, of an array the one that draws."),
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="auto, torch, openvino, or http://host:port of an inference server.", metavar="BACKEND")
-    ] = "auto",
+    backend: BackendName = "auto",
     models_dir: ModelsDir = None,
     first: Annotated[int | None, typer.Option(min=1, help="Only so many pictures of each.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs, with a row for each picture.")] = False,

@@ -17,6 +17,7 @@ from rich.table import Table
 from loupe.records import folder_of
 from loupe.settings import Settings
 from loupe.storage import Storage, open_storage
+from loupe.terminal import errors_shown, out
 from loupe.versions import list_versions, read_pointer, serving_version, show
 from loupe.versions import promote as promote_version
 from loupe.versions import rollback as rollback_version
@@ -117,13 +118,9 @@ def rollback(name: Name, storage: Where = None) -> None:
 @contextmanager
 def _opened(storage: str | None) -> Iterator[Storage]:
     """The storage, with our errors shown as everywhere on the command line."""
-    from loupe.cli import _errors_shown  # imports this module
-
-    with _errors_shown():
+    with errors_shown():
         yield open_storage(storage or Settings().storage)
 
 
 def _print(what: Table | str) -> None:
-    from loupe.cli import out  # imports this module
-
     out.print(what, soft_wrap=isinstance(what, str), markup=False)

@@ -9,7 +9,7 @@ No network is needed here: whoever only talks to a server imports no torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from loupe.choosing import TEMPERATURES, Choice
 from loupe.errors import InvalidOption
 from loupe.images import Picture, encode
+from loupe.resize import resize
 from loupe.settings import DrawingLimits
 
 Bytes = NDArray[np.uint8]
@@ -27,6 +28,7 @@ OnRows = Callable[[int, Bytes], None]
 
 LEVELS_PER_BIT = 10  # of an entropy map: 24 bits, the most that a pixel can hold, are 240 of its 255 levels
 HALF = 128
+MAX_BITS = 24  # of a pixel: three subpixels of 256 levels
 EXPECTED = {
     "samples": "a whole number, 1 or more",
     "temperature": f"{TEMPERATURES[0]} to {TEMPERATURES[1]}",
@@ -119,6 +121,20 @@ def read_sketch(picture: Picture, limits: DrawingLimits) -> Bytes:
     return np.asarray((color * share + 255 * (1 - share)).round().astype(np.uint8))
 
 
+def shrink_to_cells(picture: Picture, width: int, height: int) -> Picture:
+    """Any picture as a sketch of so many cells: its middle, cut to their shape, made smaller. Raises InvalidOption."""
+    if width > picture.width or height > picture.height:
+        raise InvalidOption(
+            f"cells: got {width}x{height}, expected at most {picture.width}x{picture.height}, the picture"
+        )
+    share = min(picture.width / width, picture.height / height)
+    across, down = max(1, int(width * share)), max(1, int(height * share))
+    left, top = (picture.width - across) // 2, (picture.height - down) // 2
+    window = np.s_[top : top + down, left : left + across]
+    alpha = None if picture.alpha is None else picture.alpha[window]
+    return resize(replace(picture, color=picture.color[window], alpha=alpha), width, height)
+
+
 def read_given(picture: Picture, mask: Picture | None, *, height: int, width: int) -> Given:
     """What is known of the picture to be drawn: by ``mask`` where it is light, else where it is opaque; a picture
     without transparency that is not so high is the upper part. Raises InvalidOption for other sizes.
@@ -154,6 +170,21 @@ def encode_entropy(entropy: NDArray[np.float32]) -> bytes:
 def decode_entropy(picture: Picture) -> NDArray[np.float32]:
     """(H,W) in bits, to the twentieth of one."""
     return picture.color[..., 0].astype(np.float32) / np.float32(LEVELS_PER_BIT)
+
+
+def entropy_picture(bits: NDArray[np.float32]) -> Bytes:
+    """(...,H,W) bits a pixel -> (...,H,W,3): black where the model is sure, over violet and orange to white at 24."""
+    stops = np.array([[0, 0, 0], [66, 10, 104], [203, 71, 40], [251, 180, 60], [255, 255, 255]], np.float64)
+    share = np.clip(bits / MAX_BITS, 0, 1)
+    channels = [np.interp(share, np.linspace(0, 1, len(stops)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, -1).round().astype(np.uint8)
+
+
+def overlay(pictures: Bytes, bits: NDArray[np.float32], strength: float = 0.6) -> Bytes:
+    """(...,H,W,3) and (...,H,W): the entropy over the gray picture."""
+    gray = pictures.mean(-1, keepdims=True)
+    mixed: Bytes = (gray * (1 - strength) + entropy_picture(bits) * strength).round().astype(np.uint8)
+    return mixed
 
 
 def to_bytes(picture: Picture) -> Bytes:

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from loupe.choosing import Choice
 from loupe.degrade import bicubic_downscale, bicubic_upscale, quantize
-from loupe.drawing import Bytes
+from loupe.drawing import Bytes, entropy_picture
 from loupe.errors import InvalidOption
 from loupe.metrics import ms_ssim, psnr, ssim
 from loupe.sampling import Sampler, bits_per_subpixel
@@ -28,7 +27,6 @@ from loupe.sampling import Sampler, bits_per_subpixel
 FACTORS = (1.0, 1.1, 1.2)  # what the paper multiplies logits with: one over the temperature
 LEAST_SAMPLES = 2
 DIVERSE = 32  # pictures of which several samples are drawn for the diversity
-MAX_BITS = 24  # of a pixel: three subpixels of 256 levels
 
 
 Progress = Callable[[int, int], None]
@@ -152,18 +150,3 @@ def draw_sheet(
 def to_bytes(pictures: Tensor) -> Bytes:
     """(N,3,H,W) near [0,1] -> (N,H,W,3) uint8."""
     return np.asarray((quantize(pictures) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
-
-
-def entropy_picture(bits: NDArray[np.float32]) -> Bytes:
-    """(...,H,W) bits a pixel -> (...,H,W,3): black where the model is sure, over violet and orange to white at 24."""
-    stops = np.array([[0, 0, 0], [66, 10, 104], [203, 71, 40], [251, 180, 60], [255, 255, 255]], np.float64)
-    share = np.clip(bits / MAX_BITS, 0, 1)
-    channels = [np.interp(share, np.linspace(0, 1, len(stops)), stops[:, channel]) for channel in range(3)]
-    return np.stack(channels, -1).round().astype(np.uint8)
-
-
-def overlay(pictures: Bytes, bits: NDArray[np.float32], strength: float = 0.6) -> Bytes:
-    """(...,H,W,3) and (...,H,W): the entropy over the gray picture."""
-    gray = pictures.mean(-1, keepdims=True)
-    mixed: Bytes = (gray * (1 - strength) + entropy_picture(bits) * strength).round().astype(np.uint8)
-    return mixed

@@ -38,9 +38,9 @@ def router(catalogue: Catalogue, metrics: Metrics) -> APIRouter:
     )
     async def readyz() -> Health:
         """Whether the inference server answers for the default model."""
-        model = await catalogue.default()
+        model = await catalogue.default() or await catalogue.default("sampler")
         if model is None:
-            raise HTTPException(503, "there is no model to enlarge with")
+            raise HTTPException(503, "there is no model")
         if await catalogue.probe(model) is None:
             raise HTTPException(503, f"the inference server does not answer for {model}", {"Retry-After": "2"})
         return Health()

@@ -12,18 +12,21 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from loupe.images import Picture, encode
 from tests.frontend.house import CHROMIUM_FLAGS, House, chromium, make_checkpoint, run_inference, run_page
+from tests.samplers import make_sampler
 
 QUICK, SLOW = "edsr_fast_x4", "edsr_x4"
+DRAWS = "pixel_recursive_faces"
 Counter = Callable[[str], int]
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three checkpoints."""
+    """A folder of three checkpoints that enlarge, and one that draws."""
     folder = tmp_path_factory.mktemp("models")
     make_checkpoint(folder, QUICK, scale=4)
     make_checkpoint(folder, "edsr_fast_x2", scale=2)
     make_checkpoint(folder, SLOW, scale=4, features=64, blocks=16)
+    make_sampler(folder, DRAWS)
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from frontend.guard import HEADERS
 from frontend.settings import WebSettings
-from tests.frontend.conftest import QUICK, SLOW, picture_bytes
+from tests.frontend.conftest import DRAWS, QUICK, SLOW, picture_bytes
 from tests.frontend.house import House
 from tests.frontend.test_upscale import send
 
@@ -30,8 +30,8 @@ def test_models_say_what_they_are_and_whether_they_are_ready(api: httpx.Client) 
     told = api.get("/api/models").json()
 
     by_name = {model["name"]: model for model in told["models"]}
-    assert set(by_name) == {QUICK, SLOW, "edsr_fast_x2"}
-    assert [name for name, model in by_name.items() if model["default"]] == [QUICK]
+    assert set(by_name) == {QUICK, SLOW, "edsr_fast_x2", DRAWS}
+    assert [name for name, model in by_name.items() if model["default"]] == [QUICK, DRAWS]
     assert all(model["ready"] for model in told["models"])
     quick = by_name[QUICK]
     assert (quick["scale"], quick["license"], quick["version"]) == (4, "Apache-2.0", "1")
