@@ -42,6 +42,7 @@ from loupe.sampling import Sampler
 BASELINES = "baselines"
 SIZE = ("scale", "features", "blocks")  # of the conditioning network: what a baseline has in common with its model
 SHEET_ROWS = 12
+HEAD = ("model", "logits", "PSNR-Y", "SSIM-Y", "MS-SSIM-Y", "consistency", "bits", "diversity")
 
 
 @dataclass(frozen=True)
@@ -180,9 +181,7 @@ def measure_independent(model: IndependentPixels, pictures: Bytes, scale: int) -
 
 def tabulate(table: DrawnTable) -> Table:
     """For a person."""
-    shown = Table(
-        "model", "logits", "PSNR-Y", "SSIM-Y", "MS-SSIM-Y", "consistency", "bits", "diversity", box=None, pad_edge=False
-    )
+    shown = Table(*HEAD, box=None, pad_edge=False)
     for row in table.rows:
         shown.add_row(*cells(row))
     return shown
