@@ -2,7 +2,7 @@
 
     rows = evaluate_drawing(sampler, pictures)              # (N,H,W,3) uint8: the truth
     rows += evaluate_answers("bicubic", lambda lr: bicubic_upscale(lr, 4), pictures, scale=4)
-    Image.fromarray(draw_sheet(sampler, pictures[:8])).save("sheet.png")
+    sheet = draw_sheet(sampler, bicubic_downscale(to_tensor(pictures[:8]), 4), pictures[:8])    # a picture to look at
 
 Low-resolution pictures are made by antialiased bicubic. Consistency is the mean squared error between the input and
 the answer made small again the same way, pictures in [0,1]. Diversity is the mean over pairs of samples of one input
@@ -127,22 +127,24 @@ def evaluate_drawing(
 
 def draw_sheet(
     sampler: Sampler,
-    pictures: Bytes,
+    lr: Tensor,
+    truth: Bytes | None = None,
     *,
     samples: int = 4,
     choice: Choice | None = None,
     regression: Callable[[Tensor], Tensor] | None = None,
     zoom: int = 3,
 ) -> Bytes:
-    """A row for each picture: input, bicubic, ``regression`` if given, samples, their mean entropy, truth."""
-    hr, scale = to_tensor(pictures), sampler.scale
-    lr = bicubic_downscale(hr, scale)
+    """A row for each input (N,3,h,w): the input, bicubic, ``regression`` if given, samples, their mean entropy, truth
+    (N,H,W,3), which is left white where there is none.
+    """
+    scale = sampler.scale
     drawn = sampler.draw(lr, samples=samples, choice=choice)
     columns: list[Bytes] = [to_bytes(lr).repeat(scale, 1).repeat(scale, 2), to_bytes(bicubic_upscale(lr, scale))]
     if regression:
         columns.append(to_bytes(regression(lr)))
     columns += [drawn.pictures[:, sample] for sample in range(samples)]
-    columns += [entropy_picture(drawn.entropy.mean(1)), pictures]
+    columns += [entropy_picture(drawn.entropy.mean(1)), np.full_like(columns[0], 255) if truth is None else truth]
     sheet = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
     return np.ascontiguousarray(sheet.repeat(zoom, 0).repeat(zoom, 1))
 

@@ -160,8 +160,9 @@ def sheet_of(compared: Compared, pictures: Bytes, *, samples: int = 4, seed: int
     check_pictures(pictures, compared.info.scale)
     chosen = np.linspace(0, len(pictures) - 1, min(SHEET_ROWS, len(pictures))).round().astype(int)
     regression = torch.no_grad()(compared.regression) if compared.regression else None
+    lr = bicubic_downscale(to_tensor(pictures[chosen]), compared.info.scale)
     return draw_sheet(
-        compared.sampler, pictures[chosen], samples=samples, choice=Choice(seed=seed), regression=regression
+        compared.sampler, lr, pictures[chosen], samples=samples, choice=Choice(seed=seed), regression=regression
     )
 
 

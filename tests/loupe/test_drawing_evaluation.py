@@ -52,13 +52,15 @@ def test_rows_of_a_model_say_what_its_samples_are() -> None:
 
 
 def test_the_sheet_has_all_columns() -> None:
-    sampler = Sampler(build())
-    sheet = draw_sheet(
-        sampler, TRUTH, samples=2, regression=lambda lr: lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    )
+    sampler, lr = Sampler(build()), bicubic_downscale(to_tensor(TRUTH), 2)
+    options = {"samples": 2, "regression": lambda lr: lr.repeat_interleave(2, 2).repeat_interleave(2, 3)}
+    sheet = draw_sheet(sampler, lr, TRUTH, **options)
     assert sheet.shape == (3 * 16 * 3, 7 * 16 * 3, 3)
     np.testing.assert_array_equal(sheet[::3, -48::3], TRUTH.reshape(48, 16, 3))
     np.testing.assert_array_equal(sheet[:, :48], sheet[:, 96:144])  # the input enlarged is this regression's answer
+    blank = draw_sheet(sampler, lr, **options)
+    assert (blank[:, -48:] == 255).all()
+    np.testing.assert_array_equal(blank[:, :-48], sheet[:, :-48])
 
 
 def test_entropy_as_a_picture_is_brighter_where_less_is_known() -> None:
