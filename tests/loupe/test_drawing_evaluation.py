@@ -5,14 +5,13 @@ import pytest
 import torch
 
 from loupe.degrade import bicubic_downscale
+from loupe.drawing import entropy_picture, overlay
 from loupe.drawing_evaluation import (
     consistency,
     diversity,
     draw_sheet,
-    entropy_picture,
     evaluate_answers,
     evaluate_drawing,
-    overlay,
     to_tensor,
 )
 from loupe.sampling import Sampler, bits_per_subpixel
