@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--baseline", type=Path, action="append", default=[], help="a run that ships beside a model that draws"
     )
+    parser.add_argument("--limit", action="append", default=[], help="of a model that draws, for the card")
     parser.add_argument("--output", type=Path, default=Path("loupe/weights"))
     parser.add_argument("--machine", default="", help="what it was trained on, for the card")
     parser.add_argument("--command", default="", help="the command it was trained by, for the card")
@@ -89,6 +90,7 @@ def ship(options: argparse.Namespace) -> Path:
         machine=options.machine,
         command=options.command,
         data_license=options.data_license,
+        limits=options.limit,
     )
     write_whole(target.with_suffix(".md"), write_card(info, measured, told).encode())
     return target

@@ -43,7 +43,8 @@ def test_a_model_that_draws_ships_with_its_baselines(tmp_path: Path, capsys: pyt
         "a cup",
     ]
     command = [run, "--benchmark", str(tmp_path / "faces.npy"), "--baseline", regression, "--baseline", independent]
-    assert main([*command, *told, "--machine", "a cup", "--output", str(tmp_path / "weights")]) == 0
+    told += ["--machine", "a cup", "--limit", "Knows no hats."]
+    assert main([*command, *told, "--output", str(tmp_path / "weights")]) == 0
     path = tmp_path / "weights" / "pixel_recursive_faces_small.safetensors"
     assert capsys.readouterr().out.strip() == str(path)
     info, card = read_info(path), path.with_suffix(".md").read_text()
@@ -55,6 +56,7 @@ def test_a_model_that_draws_ships_with_its_baselines(tmp_path: Path, capsys: pyt
         "must not be used to identify",
         "Trained on faces of nobody",
         "1,000 steps,\n0.5 hours in steps on a cup",
+        "\n- Knows no hats.\n",
         "Weights: research only. Data: research.",
         "| **pixel_recursive_faces_small** | x1.2 |",
         "| regression |",
