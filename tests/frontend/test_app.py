@@ -85,6 +85,7 @@ def test_every_route_is_documented_with_an_example(api: httpx.Client) -> None:
 
     assert set(paths) == {
         "/api/upscale",
+        "/api/draw",
         "/api/results/{key}",
         "/api/preview",
         "/api/models",

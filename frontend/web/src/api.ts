@@ -4,6 +4,8 @@ import { Lines } from "./ndjson";
 
 export interface Model {
   readonly name: string;
+  /** What it is for: `enlarger` of /api/upscale, `sampler` of /api/draw. */
+  readonly kind: "enlarger" | "sampler";
   readonly scale: number | null;
   readonly summary: string;
   readonly parameters: number | null;
@@ -16,6 +18,18 @@ export interface Limits {
   readonly max_bytes: number;
   readonly max_pixels_in: number;
   readonly max_pixels_out: number;
+}
+
+/** What may be drawn at once. */
+export interface Drawing {
+  readonly max_cells: number;
+  readonly max_samples: number;
+}
+
+export interface Offered {
+  readonly models: Model[];
+  readonly limits: Limits;
+  readonly drawing: Drawing;
 }
 
 export interface Result {
@@ -63,9 +77,9 @@ export class Failure extends Error {
   }
 }
 
-export async function fetchModels(): Promise<{ models: Model[]; limits: Limits }> {
+export async function fetchModels(): Promise<Offered> {
   const response = await connect(fetch("/api/models", { cache: "no-store" }));
-  return (await response.json()) as { models: Model[]; limits: Limits };
+  return (await response.json()) as Offered;
 }
 
 /** A PNG of a picture that this browser cannot show, and the picture's own size. */
@@ -127,8 +141,12 @@ async function connect(answer: Promise<Response>): Promise<Response> {
   const response = await answer.catch(() => {
     throw new Failure(0, "");
   });
-  if (!response.ok) throw new Failure(response.status, sentence(await response.text()));
+  if (!response.ok) throw await failureOf(response);
   return response;
+}
+
+export async function failureOf(response: Response): Promise<Failure> {
+  return new Failure(response.status, sentence(await response.text()));
 }
 
 /** The sentence in an error's body; a proxy in between may have put anything there. */

@@ -1,10 +1,15 @@
 /** Every word on the page, in every language. A language that lacks one does not compile. */
 
+import { drawEn, drawRu } from "./draw/words";
+
 export type Locale = "en" | "ru";
 
 const en = {
   tagline: "Small pictures, larger and sharper",
   title: ["A small picture in.", "A larger, sharper one out."],
+  tabs: "What to do",
+  tab: { enlarge: "Enlarge", draw: "Draw" },
+  draw: drawEn,
   lead: "Drop a photo, choose how much larger, and compare before you save.",
   language: "Language",
   drop: "Drop a picture here",
@@ -90,6 +95,9 @@ export type Strings = typeof en;
 const ru: Strings = {
   tagline: "Маленькие снимки — крупнее и чётче",
   title: ["Был маленький снимок.", "Стал большой и чёткий."],
+  tabs: "Что делать",
+  tab: { enlarge: "Увеличить", draw: "Нарисовать" },
+  draw: drawRu,
   lead: "Перетащите фото, выберите, во сколько раз увеличить, и сравните, прежде чем сохранить.",
   language: "Язык",
   drop: "Перетащите снимок сюда",

@@ -7,6 +7,7 @@ import "./style/controls.css";
 import "./style/desk.css";
 import "./style/compare.css";
 import "./style/welcome.css";
+import "./style/draw.css";
 
 const page = document.getElementById("page");
 if (page) render(<App />, page);

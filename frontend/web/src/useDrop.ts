@@ -3,12 +3,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { firstFile } from "./open";
 
-/** Calls `onFile` with the first picture; returns whether one is held over the page now. */
-export function useDrop(onFile: (file: File, more: boolean) => void): boolean {
+/** While `active`, calls `onFile` with the first picture; returns whether one is held over the page now. */
+export function useDrop(onFile: (file: File, more: boolean) => void, active = true): boolean {
   const [over, setOver] = useState(false);
   const take = useRef(onFile);
   take.current = onFile;
   useEffect(() => {
+    if (!active) return;
     let depth = 0; // dragenter of an inner element comes before dragleave of the outer one
     const holdsFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
     const onEnter = (event: DragEvent): void => {
@@ -47,6 +48,6 @@ export function useDrop(onFile: (file: File, more: boolean) => void): boolean {
     return () => {
       for (const [name, listener] of listeners) document.removeEventListener(name, listener);
     };
-  }, []);
+  }, [active]);
   return over;
 }

@@ -1,10 +1,11 @@
-/** Name and language. */
+/** Name, tabs and language. */
 
 import { LOCALES, type Locale } from "../i18n";
+import { TABS, type Tab } from "../useTab";
 import { useWords } from "../words";
 import { Mark } from "./Icon";
 
-export function Header({ onLocale }: { onLocale: (locale: Locale) => void }) {
+export function Header({ tab, onLocale }: { tab: Tab; onLocale: (locale: Locale) => void }) {
   const { t, locale } = useWords();
   return (
     <header class="header">
@@ -12,6 +13,13 @@ export function Header({ onLocale }: { onLocale: (locale: Locale) => void }) {
         <Mark />
         <span>Loupe</span>
       </a>
+      <nav class="tabs" aria-label={t.tabs}>
+        {TABS.map((one) => (
+          <a key={one} href={`#${one}`} {...(one === tab ? { "aria-current": "page" as const } : {})}>
+            {t.tab[one]}
+          </a>
+        ))}
+      </nav>
       <p class="tagline">{t.tagline}</p>
       <a class="api" href="/docs">
         {t.api}

@@ -10,7 +10,8 @@ interface Props {
   readonly problem: Failed;
   readonly limits: Limits;
   readonly onRetry: (() => void) | null;
-  readonly onChoose: () => void;
+  /** Null where there is nothing else to choose. */
+  readonly onChoose: (() => void) | null;
 }
 
 export function Problem({ problem, limits, onRetry, onChoose }: Props) {
@@ -34,9 +35,11 @@ export function Problem({ problem, limits, onRetry, onChoose }: Props) {
             {words.t.tryAgain}
           </button>
         )}
-        <button type="button" class={onRetry ? "quiet" : "primary"} ref={onRetry ? null : first} onClick={onChoose}>
-          {onRetry ? words.t.chooseAnother : words.t.choose}
-        </button>
+        {onChoose && (
+          <button type="button" class={onRetry ? "quiet" : "primary"} ref={onRetry ? null : first} onClick={onChoose}>
+            {onRetry ? words.t.chooseAnother : words.t.choose}
+          </button>
+        )}
       </div>
     </section>
   );
