@@ -58,6 +58,7 @@ bench: $(VENV)/.dev ## speed and memory, as tables; takes some minutes on a quie
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.loader
+	$(BIN)/python -m bench.sampler
 
 screenshots: $(VENV)/.dev ## every state of the page, into build/screenshots
 	$(BIN)/python -m tests.frontend.screenshots build/screenshots

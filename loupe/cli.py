@@ -10,7 +10,6 @@ import json
 import logging
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +21,14 @@ from loupe import __version__
 from loupe.backends import Backend, SelfEnsemble, open_backend
 from loupe.checkpoint import DOES
 from loupe.cli_draw import draw
+from loupe.cli_eval import evaluate_command
 from loupe.cli_registry import registry
 from loupe.errors import Cancelled, LoupeError
 from loupe.files import Job, plan_jobs, read_picture, write_whole
 from loupe.images import decode, encode, losses
 from loupe.registry import default_model, list_models
 from loupe.settings import Settings
-from loupe.terminal import ModelsDir, err, errors_shown, fail, interrupt, out, progress_bars, read_settings
+from loupe.terminal import BackendName, ModelsDir, err, errors_shown, fail, interrupt, out, progress_bars, read_settings
 from loupe.upscale import Upscaler
 
 app = typer.Typer(
@@ -37,12 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("eval")(evaluate_command)
 app.add_typer(registry, name="registry")
 app.command()(draw)
-
-BackendName = Annotated[
-    str, typer.Option(help="auto, torch, openvino, or http://host:port of an inference server.", metavar="BACKEND")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -192,52 +189,3 @@ def models(
         out.print(
             "\n* default of its kind and factor. Set5, B100: PSNR on luma, bicubic degradation; cards in loupe/weights."
         )
-
-
-@app.command("eval")
-def evaluate_command(
-    benchmarks: Annotated[list[Path], typer.Argument(help="Folders of pictures, or with hr/ and lr_x4/.")],
-    model: Annotated[list[str] | None, typer.Option(help="May be given several times; default: all.")] = None,
-    backend: BackendName = "auto",
-    models_dir: ModelsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs, with a row for each picture.")] = False,
-) -> None:
-    """Measure models beside bicubic: PSNR and SSIM on luma, border of the factor cut, as published tables do."""
-    from loupe.evaluation import Result, evaluate, evaluate_bicubic, find_benchmark
-
-    with errors_shown():
-        settings = read_settings(models_dir)
-        infos = {info.name: info for info in list_models(settings)}
-        names = model or [name for name, info in infos.items() if info.kind == "enlarger"]
-        results: list[Result] = []
-        with progress_bars() as bars:
-            for name in names:
-                engine = open_backend(backend, name, settings)
-                for folder in benchmarks:
-                    pairs = find_benchmark(folder, engine.scale)
-                    if not any(
-                        r.model == "bicubic" and r.scale == engine.scale and r.benchmark == folder.name for r in results
-                    ):
-                        results.append(
-                            evaluate_bicubic(pairs, engine.scale, benchmark=folder.name, limits=settings.limits)
-                        )
-                    task = bars.add_task(f"{name} on {folder.name}", total=len(pairs))
-                    results.append(
-                        evaluate(
-                            engine,
-                            pairs,
-                            benchmark=folder.name,
-                            limits=settings.limits,
-                            progress=lambda done, total, task=task: bars.update(task, completed=done, total=total),  # type: ignore[misc]
-                        )
-                    )
-                    bars.remove_task(task)
-        if as_json:
-            means = ("psnr_y", "ssim_y", "seconds", "megapixels")
-            out.print_json(json.dumps([asdict(r) | {name: getattr(r, name) for name in means} for r in results]))
-            return
-        table = Table("model", "set", "factor", "PSNR-Y", "SSIM-Y", "s per output Mpx", box=None, pad_edge=False)
-        for r in sorted(results, key=lambda r: (r.benchmark, r.scale, r.psnr_y)):
-            speed = f"{r.seconds / r.megapixels:.3f}"
-            table.add_row(r.model, r.benchmark, f"x{r.scale}", f"{r.psnr_y:.2f}", f"{r.ssim_y:.4f}", speed)
-        out.print(table)

@@ -2,7 +2,7 @@
 
     rows = evaluate_drawing(sampler, pictures)              # (N,H,W,3) uint8: the truth
     rows += evaluate_answers("bicubic", lambda lr: bicubic_upscale(lr, 4), pictures, scale=4)
-    Image.fromarray(draw_sheet(sampler, pictures[:8])).save("sheet.png")
+    sheet = draw_sheet(sampler, bicubic_downscale(to_tensor(pictures[:8]), 4), pictures[:8])    # a picture to look at
 
 Low-resolution pictures are made by antialiased bicubic. Consistency is the mean squared error between the input and
 the answer made small again the same way, pictures in [0,1]. Diversity is the mean over pairs of samples of one input
@@ -20,11 +20,16 @@ from torch import Tensor
 from loupe.choosing import Choice
 from loupe.degrade import bicubic_downscale, bicubic_upscale, quantize
 from loupe.drawing import Bytes, entropy_picture
+from loupe.errors import InvalidOption
 from loupe.metrics import ms_ssim, psnr, ssim
 from loupe.sampling import Sampler, bits_per_subpixel
 
 FACTORS = (1.0, 1.1, 1.2)  # what the paper multiplies logits with: one over the temperature
+LEAST_SAMPLES = 2
 DIVERSE = 32  # pictures of which several samples are drawn for the diversity
+
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,44 +89,62 @@ def evaluate_drawing(
     seed: int = 0,
     samples: int = 8,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[DrawnRow]:
-    """One row for each factor of the logits; ``samples`` of the first pictures tell how diverse they are."""
+    """One row for each factor of the logits; ``samples`` of the first pictures tell how diverse they are.
+
+    ``progress`` is told how many pictures are drawn, of how many. Raises InvalidOption.
+    """
+    if not factors or min(factors) <= 0:
+        raise InvalidOption(f"factors: got {list(factors)}, expected some above 0")
+    if samples < LEAST_SAMPLES:
+        raise InvalidOption(f"samples: got {samples}, expected {LEAST_SAMPLES} or more: diversity is of two")
     hr = to_tensor(pictures)
-    bits = bits_per_subpixel(sampler.model, bicubic_downscale(hr, sampler.scale), hr).mean().item()
+    lr = bicubic_downscale(hr, sampler.scale)
+    bits = bits_per_subpixel(sampler.model, lr, hr).mean().item()
+    few = lr[:DIVERSE]
+    done, total = 0, len(factors) * (len(lr) + len(few) * samples)
+
+    def draw(inputs: Tensor, count: int, choice: Choice) -> Bytes:
+        """(N,3,h,w) -> (N,count,H,W,3), so many at a time that ``batch`` are drawn side by side."""
+        nonlocal done
+        drawn = []
+        for part in torch.split(inputs, max(1, batch // count)):
+            drawn.append(sampler.draw(part, samples=count, choice=choice).pictures)
+            done += len(part) * count
+            if progress:
+                progress(done, total)
+        return np.concatenate(drawn)
+
     rows = []
-    for done, factor in enumerate(factors):
+    for factor in factors:
         choice = Choice(temperature=1 / factor, seed=seed)
-
-        def draw(lr: Tensor, choice: Choice = choice) -> Tensor:
-            return torch.cat([to_tensor(sampler.draw(part, choice=choice).pictures) for part in torch.split(lr, batch)])
-
-        row = evaluate_answers(name, draw, pictures, scale=sampler.scale)
-        several = sampler.draw(bicubic_downscale(hr[:DIVERSE], sampler.scale), samples=samples, choice=choice)
-        rows.append(replace(row, factor=factor, bits=bits, diversity=diversity(several.pictures)))
-        if progress:
-            progress(done + 1, len(factors))
+        answer = to_tensor(draw(lr, 1, choice))
+        row = evaluate_answers(name, lambda _, answer=answer: answer, pictures, scale=sampler.scale)  # type: ignore[misc]
+        rows.append(replace(row, factor=factor, bits=bits, diversity=diversity(draw(few, samples, choice))))
     return rows
 
 
 def draw_sheet(
     sampler: Sampler,
-    pictures: Bytes,
+    lr: Tensor,
+    truth: Bytes | None = None,
     *,
     samples: int = 4,
     choice: Choice | None = None,
     regression: Callable[[Tensor], Tensor] | None = None,
     zoom: int = 3,
 ) -> Bytes:
-    """A row for each picture: input, bicubic, ``regression`` if given, samples, their mean entropy, truth."""
-    hr, scale = to_tensor(pictures), sampler.scale
-    lr = bicubic_downscale(hr, scale)
+    """A row for each input (N,3,h,w): the input, bicubic, ``regression`` if given, samples, their mean entropy, truth
+    (N,H,W,3), which is left white where there is none.
+    """
+    scale = sampler.scale
     drawn = sampler.draw(lr, samples=samples, choice=choice)
     columns: list[Bytes] = [to_bytes(lr).repeat(scale, 1).repeat(scale, 2), to_bytes(bicubic_upscale(lr, scale))]
     if regression:
         columns.append(to_bytes(regression(lr)))
     columns += [drawn.pictures[:, sample] for sample in range(samples)]
-    columns += [entropy_picture(drawn.entropy.mean(1)), pictures]
+    columns += [entropy_picture(drawn.entropy.mean(1)), np.full_like(columns[0], 255) if truth is None else truth]
     sheet = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
     return np.ascontiguousarray(sheet.repeat(zoom, 0).repeat(zoom, 1))
 

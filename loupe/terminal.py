@@ -21,6 +21,9 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 ModelsDir = Annotated[Path | None, typer.Option(help="A folder of checkpoints, searched before those that ship.")]
+BackendName = Annotated[
+    str, typer.Option(help="auto, torch, openvino, or http://host:port of an inference server.", metavar="BACKEND")
+]
 
 
 def read_settings(models_dir: Path | None) -> Settings:

@@ -17,23 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from loupe.arrays import read_array
 from loupe.degrade import bicubic_downscale
 from training.archives import SourceError
 from training.pack import FORMAT, Entry
 
-SUFFIX = ".npy"
 CHUNK = 1024  # pictures downscaled at once
-
-
-def read_array(path: Path) -> NDArray[np.uint8]:
-    """The array, memory-mapped. Raises SourceError if it is not (N,H,W,3) uint8 with N of 1 or more."""
-    try:
-        pictures = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path}: not a .npy file that can be read: {error}") from error
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.size == 0:
-        raise SourceError(f"{path}: got {pictures.dtype} {pictures.shape}, expected uint8 (N,H,W,3)")
-    return np.asarray(pictures)
 
 
 def pack_array(

@@ -1,5 +1,7 @@
 """A run's curves as one HTML page that loads nothing: loss, validation, learning rate and speed, as inline SVG.
 
+Of a run by likelihood, loss and validation are in bits per subpixel.
+
 Path("curves.html").write_text(render_curves(read_log(path), "edsr_x4"))
 """
 
@@ -33,9 +35,16 @@ class Panel(NamedTuple):
     unit: str
 
 
-PANELS = (
+PIXEL = (
     Panel("loss", "Training loss", "L1 or L2, samples in [0,1]"),
     Panel("valid_psnr_y", "Validation", "PSNR on luma, dB"),
+)
+LIKELIHOOD = (
+    Panel("bits", "Training", "bits per subpixel"),
+    Panel("conditioning_bits", "Training of the conditioning network alone", "bits per subpixel"),
+    Panel("valid_bits_per_subpixel", "Validation", "bits per subpixel"),
+)
+ALWAYS = (
     Panel("learning_rate", "Learning rate", "of Adam"),
     Panel("images_per_second", "Speed", "images per second"),
 )
@@ -45,7 +54,8 @@ Point = tuple[float, float]
 def render_curves(records: Sequence[dict[str, float]], name: str) -> str:
     """The whole page; what the log does not have is said to be missing."""
     steps = int(max((record["step"] for record in records), default=0))
-    figures = "".join(_figure(panel, records, steps) for panel in PANELS)
+    panels = (LIKELIHOOD if any("bits" in record for record in records) else PIXEL) + ALWAYS
+    figures = "".join(_figure(panel, records, steps) for panel in panels)
     title = html.escape(f"Training of {name}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from training.arrays import SUFFIX, pack_array
+from loupe.arrays import SUFFIX
+from training.arrays import pack_array
 from training.pack import MINIMUM, Pack, open_pack, pack_pictures
 from training.sources import download_div2k, list_pictures
 

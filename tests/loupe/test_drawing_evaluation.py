@@ -5,18 +5,17 @@ import pytest
 import torch
 
 from loupe.degrade import bicubic_downscale
+from loupe.drawing import entropy_picture, overlay
 from loupe.drawing_evaluation import (
     consistency,
     diversity,
     draw_sheet,
-    entropy_picture,
     evaluate_answers,
     evaluate_drawing,
-    overlay,
     to_tensor,
 )
 from loupe.sampling import Sampler, bits_per_subpixel
-from tests.loupe.test_sampling import build
+from tests.loupe.sharp_networks import build
 
 TRUTH = np.random.default_rng(0).integers(256, size=(3, 16, 16, 3), dtype=np.uint8)
 
@@ -52,13 +51,15 @@ def test_rows_of_a_model_say_what_its_samples_are() -> None:
 
 
 def test_the_sheet_has_all_columns() -> None:
-    sampler = Sampler(build())
-    sheet = draw_sheet(
-        sampler, TRUTH, samples=2, regression=lambda lr: lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    )
+    sampler, lr = Sampler(build()), bicubic_downscale(to_tensor(TRUTH), 2)
+    options = {"samples": 2, "regression": lambda lr: lr.repeat_interleave(2, 2).repeat_interleave(2, 3)}
+    sheet = draw_sheet(sampler, lr, TRUTH, **options)
     assert sheet.shape == (3 * 16 * 3, 7 * 16 * 3, 3)
     np.testing.assert_array_equal(sheet[::3, -48::3], TRUTH.reshape(48, 16, 3))
     np.testing.assert_array_equal(sheet[:, :48], sheet[:, 96:144])  # the input enlarged is this regression's answer
+    blank = draw_sheet(sampler, lr, **options)
+    assert (blank[:, -48:] == 255).all()
+    np.testing.assert_array_equal(blank[:, :-48], sheet[:, :-48])
 
 
 def test_entropy_as_a_picture_is_brighter_where_less_is_known() -> None:

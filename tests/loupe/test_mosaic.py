@@ -11,7 +11,7 @@ from loupe.errors import InvalidOption
 from loupe.models.pixel_recursive import PixelRecursive, PixelRecursiveConfig, centred, conditioning_reach
 from loupe.mosaic import conditioning_features, draw_photo, plan_waves
 from loupe.sampling import Sampler
-from tests.loupe.test_sampling import build
+from tests.loupe.sharp_networks import build
 
 
 def photo(height: int, width: int) -> torch.Tensor:

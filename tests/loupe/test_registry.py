@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loupe.checkpoint import CheckpointInfo
+from loupe.checkpoint import CheckpointInfo, read_info
+from loupe.drawing_table import find_baselines
 from loupe.errors import InvalidOption, ModelNotFound
 from loupe.registry import WEIGHTS, default_model, find_model, find_models, list_models
 from loupe.settings import Settings
@@ -59,3 +60,28 @@ def test_every_checkpoint_that_ships_has_a_card_that_states_its_figures() -> Non
         for section in ("## Data", "## Recipe", "## Figures", "## Limits", "## Licence"):
             assert section in card, (path.name, section)
         assert path.stat().st_size < 10 * 1024**2
+
+
+def test_what_draws_ships_with_its_limits_its_licence_and_its_baselines() -> None:
+    drawing = [info for info in list_models(Settings()) if info.kind == "sampler"]
+    assert drawing
+    for info in drawing:
+        path = find_model(info.name, Settings())
+        card = path.with_suffix(".md").read_text()
+        assert "invented, not recovered" in card
+        assert "must not be used to identify" in card
+        assert "non-commercial" in info.license
+        baselines = find_baselines(path, info)
+        assert {read_info(baseline).architecture for baseline in baselines} == {
+            "pixel_regression",
+            "independent_pixels",
+        }
+        assert all(
+            baseline.stat().st_size < 2.5e6 and read_info(baseline).license == info.license for baseline in baselines
+        )
+        (bits,), (independent,) = (
+            [value for key, value in info.metrics.items() if key.endswith(end)]
+            for end in ("_eval_bits", "_independent_bits")
+        )
+        assert bits < independent - 0.5, "it sees what it has drawn"
+        assert next(value for key, value in info.metrics.items() if key.endswith("_consistency")) < 0.02

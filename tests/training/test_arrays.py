@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from loupe.checkpoint import load_model
 from loupe.degrade import bicubic_downscale
+from loupe.errors import InvalidOption
 from training import recipes
 from training.__main__ import main
 from training.archives import SourceError
@@ -66,13 +67,13 @@ def test_some_are_held_out_when_nothing_is_given_to_validate(array: Path, tmp_pa
 )
 def test_another_array_is_refused(tmp_path: Path, wrong: np.ndarray) -> None:
     np.save(tmp_path / "wrong.npy", wrong)
-    with pytest.raises(SourceError, match=r"got .* expected uint8 \(N,H,W,3\)"):
+    with pytest.raises(InvalidOption, match=r"got .* expected uint8 \(N,H,W,3\)"):
         pack_array(tmp_path / "wrong.npy", tmp_path / "pack", scales=(4,))
 
 
 def test_what_is_no_array_or_does_not_divide_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(SourceError, match=r"not a \.npy file"):
+    with pytest.raises(InvalidOption, match=r"not a \.npy file"):
         pack_array(tmp_path / "text.npy", tmp_path / "pack", scales=(4,))
     np.save(tmp_path / "odd.npy", np.zeros((1, 30, 32, 3), np.uint8))
     with pytest.raises(SourceError, match="got 32x30, expected multiples of 4"):

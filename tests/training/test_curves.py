@@ -42,6 +42,17 @@ def test_a_falling_loss_falls_and_ends_at_the_right() -> None:
     assert "at the end 28.25" in render_curves(RECORDS, "x")
 
 
+def test_a_run_by_likelihood_is_told_in_bits() -> None:
+    records = [{"step": 10.0 * i, "bits": 8.0 - 0.3 * i, "conditioning_bits": 8.0 - 0.2 * i} for i in range(1, 11)]
+    page = render_curves([*records, {"step": 100.0, "valid_bits_per_subpixel": 5.125}], "pixel_recursive_faces")
+    assert "Training loss" not in page
+    assert page.count("(bits per subpixel)") == 3
+    assert "at the end 5.125" in page
+    bits, conditioning, _ = points_of(page)
+    assert [y for _, y in bits] == sorted(y for _, y in bits), "fewer bits, drawn lower"
+    assert len(conditioning) == 10
+
+
 def test_what_the_log_lacks_is_said_and_names_are_escaped() -> None:
     page = render_curves([{"step": 1.0, "loss": math.nan}], "<b>&")
     assert page.count("Not in the log.") == 4
