@@ -25,7 +25,7 @@ pre{white-space:pre-wrap;padding:.8rem;border:1px solid var(--line);border-radiu
 SHOWN = 4  # figures of a step in the table
 FIRST = ("psnr_y", "ssim_y", "valid_psnr_y", "steps", "kept", "dropped")
 DECISION = "decision"  # Markdown whose first line is the answer with its reason
-WORDS = re.compile(r"(?=.*[^\d])[^\[{].{0,60}")  # a returned answer that says something by itself
+WORDS = re.compile(r"(?=.*[A-Za-z])[^\[{].{0,60}")  # a returned answer that says something by itself
 
 
 class Artifact(NamedTuple):
