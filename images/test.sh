@@ -74,7 +74,7 @@ fi
 # TorchServe over an archive, by the command and the variables of our ServingRuntime
 mkdir -m 777 "$work/models"
 "$tool" run --rm "${as_the_chart[@]}" -v "$work/models:/out" -v "$PWD/images/torchserve.py:/torchserve.py:ro" \
-  "${prefix}loupe-worker:$tag" python /torchserve.py edsr_fast_x4 /out
+  "${prefix}loupe-serving:$tag" python /torchserve.py edsr_fast_x4 /out
 start torchserve serving -v "$work/models:/mnt/models:ro" --env-file "$work/models/env" -w /tmp -- \
   sh -c "$(cat "$work/models/command")"
 wait_for torchserve 180 python -c "$(cat "$work/models/probe")"

@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 from serving.archive import write_layout
-from serving.runtimes import serving_runtime_torchserve
+from serving.runtimes import MODELS, serving_runtime_torchserve
 from serving.settings import ServingSettings
 
 
 def main() -> None:
     """Write config/, model-store/, and beside them env, command and probe."""
     model, folder = sys.argv[1], Path(sys.argv[2])
-    write_layout(folder, [model], ServingSettings())
+    write_layout(folder, [model], ServingSettings(), mounted_at=Path(MODELS))
     (container,) = serving_runtime_torchserve(image="x")["spec"]["containers"]
     variables = {each["name"]: each["value"] for each in container["env"]} | {"LOUPE_SERVE_MODELS": model}
     (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
