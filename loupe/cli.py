@@ -197,7 +197,9 @@ def models(
 @app.command("eval")
 def evaluate_command(
     benchmarks: Annotated[list[Path], typer.Argument(help="Folders of pictures, or with hr/ and lr_x4/.")],
-    model: Annotated[list[str] | None, typer.Option(help="May be given several times; default: all.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="May be given several times; default: all that enlarge.")
+    ] = None,
     backend: BackendName = "auto",
     models_dir: ModelsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs, with a row for each picture.")] = False,
@@ -207,8 +209,7 @@ def evaluate_command(
 
     with errors_shown():
         settings = read_settings(models_dir)
-        infos = {info.name: info for info in list_models(settings)}
-        names = model or [name for name, info in infos.items() if info.kind == "enlarger"]
+        names = model or [info.name for info in list_models(settings, "enlarger")]
         results: list[Result] = []
         with progress_bars() as bars:
             for name in names:
