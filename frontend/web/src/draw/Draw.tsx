@@ -121,9 +121,9 @@ export function Draw({ offer, active }: { offer: Offer; active: boolean }) {
           onClear={() => act({ do: "clear" })}
         />
         <div class="sources">
-          <button type="button" class="quiet" onClick={() => chooser.current?.click()}>
+          <button type="button" class="quiet" title={t.draw.load} aria-label={t.draw.load} onClick={() => chooser.current?.click()}>
             <Icon name="picture" />
-            {t.draw.load}
+            {t.draw.picture}
           </button>
           <button type="button" class="quiet" onClick={showExample}>
             {t.draw.example}
@@ -167,7 +167,8 @@ export function Draw({ offer, active }: { offer: Offer; active: boolean }) {
         )}
         {done && drawing.result && (
           <p class="soft small">
-            {t.draw.took(number(drawing.result.seconds, 1), t.version(drawing.result.model, drawing.result.version))}
+            {drawing.result.cached ? t.fromStorage : t.seconds(number(drawing.result.seconds, 1))}
+            {` · ${t.version(drawing.result.model, drawing.result.version)}`}
           </p>
         )}
       </section>

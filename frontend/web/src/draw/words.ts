@@ -19,6 +19,7 @@ export const drawEn = {
   cells: "Cells",
   cellsHint: "It learned whole faces of 8 × 8 cells; with more, a part of each picture is as large as a face.",
   load: "Load a picture",
+  picture: "Picture",
   example: "Example",
   soften: "Soften",
   softenHint: "Mixes each cell a little with its neighbours, as in a shrunk photo: answers look more like photos.",
@@ -45,12 +46,10 @@ export const drawEn = {
   entropy: "Show where it guesses",
   entropyHint: "Dark: certain. Bright: a guess, in bits a pixel.",
   entropyOf: (number: number, seed: number) => `Where answer ${number}, seed ${seed}, is a guess`,
-  took: (seconds: string, model: string) => `${seconds} s, ${model}`,
   invented:
     "These faces are invented. Nobody's face is recovered from a few cells: do not use a result to say who somebody is.",
   none: "There is no model that draws here. Put one into the models folder and start Loupe again.",
   empty: "Your answers appear here, row by row.",
-  stream: "The answers come all at once from this server.",
 };
 
 type DrawWords = typeof drawEn;
@@ -74,6 +73,7 @@ export const drawRu: DrawWords = {
   cells: "Клетки",
   cellsHint: "Модель училась на лицах из 8 × 8 клеток; если клеток больше, с лицо размером будет лишь часть рисунка.",
   load: "Взять снимок",
+  picture: "Снимок",
   example: "Пример",
   soften: "Смягчить",
   softenHint: "Каждая клетка немного смешивается с соседними, как на уменьшенном фото: ответы больше похожи на фото.",
@@ -100,10 +100,8 @@ export const drawRu: DrawWords = {
   entropy: "Показать, где догадки",
   entropyHint: "Тёмное — уверенно, светлое — догадка, в битах на точку.",
   entropyOf: (number, seed) => `Где ответ ${number}, зерно ${seed}, — догадка`,
-  took: (seconds, model) => `${seconds} с, ${model}`,
   invented:
     "Эти лица придуманы. По нескольким клеткам ничьё лицо не восстановить: не используйте результат, чтобы узнать человека.",
   none: "Здесь нет модели, которая рисует. Положите её в папку моделей и запустите Loupe снова.",
   empty: "Здесь строка за строкой появятся ответы.",
-  stream: "С этого сервера ответы приходят сразу целиком.",
 };
