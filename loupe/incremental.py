@@ -26,6 +26,8 @@ from loupe.choosing import Floats
 from loupe.models.pixel_recursive import LEVELS, GatedLayer, PixelRecursive, colour_groups, gate
 
 Span = tuple[int, int]
+ONE_THREAD = 4 * 65536  # multiplications up to which OpenBLAS takes one thread (its interface/gemm.c)
+LEAST_ROWS = 16  # of a block: fewer are slow
 
 
 def spans(count: int) -> list[Span]:
@@ -144,7 +146,7 @@ class Steps:
         self._last = np.empty((features, count), dtype)
         self._hidden = np.empty((flat.hidden.shape[0], count), dtype)
         self._work = np.empty((gates, count), dtype)
-        self._parts = [_Colour(flat, group) for group in range(3)]
+        self._parts = [_Colour(flat, group, count) for group in range(3)]
 
     def begin_row(self, y: int) -> None:
         """Run the vertical stack for row ``y``; all rows above must be known."""
@@ -214,7 +216,7 @@ class Steps:
         hidden = part.hidden @ self._last[:b]
         hidden += flat.hidden_bias[begin:end]
         np.maximum(hidden, 0, out=self._hidden[begin:end])
-        logits: Floats = part.logits @ self._hidden[:end]
+        logits: Floats = (part.logits @ self._hidden[:end]).reshape(LEVELS, -1)
         logits += flat.logits_bias[colour]
         return logits
 
@@ -228,10 +230,20 @@ class Steps:
             self._out[:, b:] += part.out_later @ self._gated[:, a:b]
 
 
+def in_blocks(weight: Floats, count: int) -> Floats:
+    """(R,K) -> (blocks,R/blocks,K), so that a block times (K,count) is too little for BLAS to share among threads:
+    on a busy machine they would wait for each other thousands of times a picture. R is a power of two.
+    """
+    rows, inner = weight.shape
+    fitting = max(LEAST_ROWS, ONE_THREAD // (inner * count))
+    rows_each = min(rows, 1 << (fitting.bit_length() - 1))
+    return weight.reshape(-1, rows_each, inner)
+
+
 class _Colour:
     """The weights into the features of one colour, and from them into those of later colours."""
 
-    def __init__(self, flat: Flat, colour: int) -> None:
+    def __init__(self, flat: Flat, colour: int, count: int) -> None:
         a, b = self.span = flat.groups[colour]
         begin, end = flat.hidden_groups[colour]
         self.first_centre = np.ascontiguousarray(flat.first_centre[a:b, :colour])
@@ -240,4 +252,4 @@ class _Colour:
         self.out = np.ascontiguousarray(flat.out[:, a:b, a:b])
         self.out_later = np.ascontiguousarray(flat.out[:, b:, a:b])
         self.hidden = np.ascontiguousarray(flat.hidden[begin:end, :b])
-        self.logits = np.ascontiguousarray(flat.logits[colour, :, :end])
+        self.logits = in_blocks(np.ascontiguousarray(flat.logits[colour, :, :end]), count)  # (blocks,rows,D)

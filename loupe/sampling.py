@@ -25,6 +25,7 @@ from loupe.drawing import Bytes, Given
 from loupe.errors import InvalidOption
 from loupe.incremental import Flat, Steps, flatten
 from loupe.models.pixel_recursive import PixelRecursive, centred, nats, split_colours
+from loupe.threads import one_thread
 
 OnRow = Callable[[int, Bytes], None]
 LANES = 16  # pictures are drawn in multiples of this many: then one's result does not depend on how many there are
@@ -112,6 +113,7 @@ def prepare(model: PixelRecursive, lr: Tensor, samples: int, choice: Choice, giv
 
 
 @torch.no_grad()
+@one_thread()
 def draw_lanes(flat: Flat, lanes: Lanes, choice: Choice, on_row: OnRow | None = None) -> NDArray[np.float32]:
     """Fill ``lanes.pictures`` and return the entropy, (N,H,W)."""
     count, height, width = lanes.pictures.shape[:3]

@@ -1,6 +1,7 @@
 """Drawing: step by step as the whole network would, reproducible, and true to what is given."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,3 +130,17 @@ def test_what_does_not_fit_is_refused() -> None:
         sampler.draw(pictures(), samples=0)
     with pytest.raises(InvalidOption, match=r"given: got \(3, 3, 3\) and \(8, 10\), expected"):
         sampler.draw(pictures(), given=Given(np.zeros((3, 3, 3), np.uint8), np.zeros((8, 10), bool)))
+
+
+def test_one_thread_draws_and_the_others_come_back() -> None:
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        sampler = Sampler(build())
+        sampler.draw(pictures(1), on_row=lambda *_: seen.append(torch.get_num_threads()))
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda seed: sampler.draw(pictures(1), choice=Choice(seed=seed)), range(4)))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
