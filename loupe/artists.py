@@ -76,7 +76,7 @@ class LocalArtist:
             if on_row is not None:
                 on_row(y, pictures[0, :, y].copy())
 
-        lr = torch.from_numpy(np.ascontiguousarray(sketch)).permute(2, 0, 1)[None].float() / 255  # (1,3,h,w)
+        lr = torch.from_numpy(np.array(sketch)).permute(2, 0, 1)[None].float() / 255  # (1,3,h,w)
         drawn = self._sampler.draw(lr, samples=options.samples, choice=options.choice, given=given, on_row=look)
         return Drawing(drawn.pictures[0], drawn.entropy[0])
 

@@ -49,9 +49,10 @@ def _places(settings: Settings, last: Mapping[str, Path]) -> Iterator[list[Path]
     yield sorted(WEIGHTS.glob("*.safetensors"))
 
 
-def list_models(settings: Settings) -> list[CheckpointInfo]:
-    """The infos of ``find_models``, by factor, the best of each factor first."""
+def list_models(settings: Settings, kind: Kind | None = None) -> list[CheckpointInfo]:
+    """The infos of ``find_models``, of one kind or all, by factor, the best of each factor first."""
     infos = [read_info(path) for path in find_models(settings).values()]
+    infos = [info for info in infos if kind is None or info.kind == kind]
     return sorted(infos, key=lambda info: (info.scale, -info.metrics.get(QUALITY, 0.0), info.name))
 
 

@@ -25,7 +25,7 @@ pre{white-space:pre-wrap;padding:.8rem;border:1px solid var(--line);border-radiu
 SHOWN = 4  # figures of a step in the table
 FIRST = ("psnr_y", "ssim_y", "valid_psnr_y", "steps", "kept", "dropped")
 DECISION = "decision"  # Markdown whose first line is the answer with its reason
-WORDS = re.compile(r"(?=.*[^\d])[^\[{].{0,60}")  # a returned answer that says something by itself
+WORDS = re.compile(r"(?=.*[A-Za-z])[^\[{].{0,60}")  # a returned answer that says something by itself
 
 
 class Artifact(NamedTuple):
@@ -144,7 +144,8 @@ def result_of(row: Row) -> str:
         lines = decisions[0].read_text().splitlines()
         return next((line for line in lines if line and not line.startswith("#")), "")
     # From the cache they come in another order; those that tell most, first.
-    known = sorted(row.figures.items(), key=lambda item: (item[0] not in FIRST, item[0]))
+    rank = {name: place for place, name in enumerate(FIRST)}
+    known = sorted(row.figures.items(), key=lambda item: (rank.get(item[0], len(FIRST)), item[0]))
     figures = [f"{name} {_short(value)}" for name, value in known[:SHOWN]]
     output = [row.output] if WORDS.fullmatch(row.output) else []
     return ", ".join(output + figures) or row.said

@@ -61,7 +61,10 @@ def choose_recipe(arguments: argparse.Namespace) -> Recipe:
     """The named recipe with what the command line overrides."""
     fields = ("steps", "batch", "save_every", "validate_every", "seed")
     changes = {name: getattr(arguments, name) for name in fields if getattr(arguments, name) is not None}
-    return dataclasses.replace(RECIPES[arguments.recipe](), **changes)
+    recipe = RECIPES[arguments.recipe]()
+    if arguments.steps is not None:  # a short run must not end before its learning rate has risen
+        changes["warmup"] = min(recipe.warmup, arguments.steps // 10)
+    return dataclasses.replace(recipe, **changes)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -51,7 +51,7 @@ def test_no_folder_or_an_empty_one_is_said(tmp_path: Path) -> None:
         find_benchmark(tmp_path, 4)
 
 
-@pytest.mark.parametrize("info", list_models(Settings()), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", list_models(Settings(), "enlarger"), ids=lambda info: info.name)
 def test_what_ships_is_as_good_as_it_says(info, shared: Path) -> None:  # type: ignore[no-untyped-def]
     pairs = find_benchmark(shared / "eval/set5", info.scale)
     result = evaluate(open_backend("auto", info.name, Settings()), pairs)

@@ -74,7 +74,7 @@ def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[int, float]:
     return int(np.abs(error).max()), float("inf") if mse == 0 else 10 * np.log10(255**2 / mse)
 
 
-@pytest.mark.parametrize("info", list_models(Settings()), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", list_models(Settings(), "enlarger"), ids=lambda info: info.name)
 def test_tiles_join_without_a_trace_in_every_model_that_ships(info, photo: NDArray[np.uint8]) -> None:  # type: ignore[no-untyped-def]
     backend = open_backend("torch", info.name, Settings())
     picture = Picture(color=np.ascontiguousarray(photo[100:260, 130:330]))

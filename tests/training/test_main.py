@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from loupe.checkpoint import load_model
-from training.__main__ import main
+from training.__main__ import choose_recipe, main, parse
 from training.features.measuring import measure_manifest, write_features
 from training.features.repository import FeatureSettings, apply, offline_uri, write_repository
 from training.manifest import make_manifest
+from training.recipes import RECIPES
 
 TRAIN = ["-m", "training", "--recipe", "edsr_fast_x4", "--steps", "40", "--save-every", "5", "--validate-every", "20"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -109,3 +110,10 @@ def test_a_folder_without_pictures_is_said(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert str(tmp_path / "empty") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_short_run_ends_its_warmup_in_time() -> None:
+    given = ["--recipe", "edsr_fast_x4", "--data", "photos"]
+    assert choose_recipe(parse(given)).warmup == RECIPES["edsr_fast_x4"]().warmup == 200
+    assert choose_recipe(parse([*given, "--steps", "150"])).warmup == 15
+    assert choose_recipe(parse([*given, "--steps", "90000"])).warmup == 200

@@ -121,12 +121,15 @@ export function Draw({ offer, active }: { offer: Offer; active: boolean }) {
           onClear={() => act({ do: "clear" })}
         />
         <div class="sources">
-          <button type="button" class="quiet" onClick={() => chooser.current?.click()}>
+          <button type="button" class="quiet" title={t.draw.load} aria-label={t.draw.load} onClick={() => chooser.current?.click()}>
             <Icon name="picture" />
-            {t.draw.load}
+            {t.draw.picture}
           </button>
           <button type="button" class="quiet" onClick={showExample}>
             {t.draw.example}
+          </button>
+          <button type="button" class="quiet" title={t.draw.softenHint} onClick={() => act({ do: "soften" })}>
+            {t.draw.soften}
           </button>
         </div>
         {unread && <Problem problem={unread} limits={offer.limits} onRetry={null} onChoose={() => chooser.current?.click()} />}
@@ -138,22 +141,13 @@ export function Draw({ offer, active }: { offer: Offer; active: boolean }) {
           items={SIZES.filter((size) => size <= offer.drawing.max_cells).map((size) => ({
             value: String(size),
             label: `${size}\u2009×\u2009${size}`,
-            hint: t.draw.cellsHint[size] ?? "",
+            hint: "",
           }))}
           onPick={(value) => act({ do: "size", cells: Number(value) })}
         />
+        <p class="soft small">{t.draw.cellsHint}</p>
       </section>
       <section class="drawing" aria-label={t.draw.answers} aria-busy={working}>
-        <Answers frames={drawing.frames} entropy={entropy} />
-        {drawing.phase === "failed" && drawing.problem && (
-          <Problem problem={drawing.problem} limits={offer.limits} onRetry={draw} onChoose={null} />
-        )}
-        {working && <Progress drawing={drawing} onCancel={cancel} />}
-        {done && drawing.result && (
-          <p class="soft small">
-            {t.draw.took(number(drawing.result.seconds, 1), t.version(drawing.result.model, drawing.result.version))}
-          </p>
-        )}
         <div class="overlay-line">
           <label class="check">
             <input type="checkbox" checked={entropy} onChange={(event) => setEntropy(event.currentTarget.checked)} />
@@ -166,6 +160,17 @@ export function Draw({ offer, active }: { offer: Offer; active: boolean }) {
             </span>
           )}
         </div>
+        {working && <Progress drawing={drawing} onCancel={cancel} />}
+        {drawing.phase !== "failed" && <Answers frames={drawing.frames} entropy={entropy} />}
+        {drawing.phase === "failed" && drawing.problem && (
+          <Problem problem={drawing.problem} limits={offer.limits} onRetry={draw} onChoose={null} />
+        )}
+        {done && drawing.result && (
+          <p class="soft small">
+            {drawing.result.cached ? t.fromStorage : t.seconds(number(drawing.result.seconds, 1))}
+            {` · ${t.version(drawing.result.model, drawing.result.version)}`}
+          </p>
+        )}
       </section>
       <aside class="commission">
         <Options

@@ -7,7 +7,7 @@ import type { Drawing } from "./useDrawing";
 export function Progress({ drawing, onCancel }: { drawing: Drawing; onCancel: () => void }) {
   const { t } = useWords();
   const cancel = useRef<HTMLButtonElement>(null);
-  useEffect(() => cancel.current?.focus({ preventScroll: true }), []);
+  useEffect(() => cancel.current?.focus(), []);
   const { rows, height, ahead } = drawing;
   const said = ahead !== null ? t.waiting(ahead) : rows > 0 ? t.draw.row(rows, height) : t.draw.drawing;
   const share = height > 0 ? rows / height : null;

@@ -1,6 +1,6 @@
 /** A sketch with what came before and after it; one stroke is one step, however many cells it crosses. */
 
-import { blank, colourAt, line, paint, type Point, region, resize, type Sketch } from "./sketch";
+import { blank, colourAt, line, paint, type Point, region, resize, type Sketch, soften } from "./sketch";
 
 export interface History {
   readonly past: readonly Sketch[];
@@ -16,6 +16,7 @@ export type Edit =
   | { readonly do: "fill"; readonly at: Point; readonly colour: string; readonly mirrored: boolean }
   | { readonly do: "load"; readonly sketch: Sketch }
   | { readonly do: "size"; readonly cells: number }
+  | { readonly do: "soften" }
   | { readonly do: "clear" }
   | { readonly do: "undo" }
   | { readonly do: "redo" };
@@ -44,6 +45,8 @@ export function edit(history: History, action: Edit): History {
       return step(history, action.sketch);
     case "size":
       return step(history, resize(present, action.cells, action.cells));
+    case "soften":
+      return step(history, soften(present));
     case "clear":
       return step(history, same(present) ? present : blank(present.width, present.height));
     case "undo": {

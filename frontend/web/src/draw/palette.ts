@@ -1,6 +1,6 @@
 /** Colours to begin with, and sketches for those who would rather see one first. */
 
-import type { Sketch } from "./sketch";
+import { type Sketch, soften } from "./sketch";
 
 export const PALETTE: readonly string[] = [
   "#f4d6c0",
@@ -42,8 +42,6 @@ const FACES: readonly (readonly string[])[] = [
   ["cchhhhcc", "chhhhhhc", "chllllhc", "ckellekc", "ckllllkc", "ckkllkkc", "cckmmkcc", "wwkkkkww"],
 ];
 
-export const EXAMPLES: readonly Sketch[] = FACES.map((rows) => ({
-  width: 8,
-  height: 8,
-  cells: rows.flatMap((row) => [...row].map((letter) => COLOURS[letter] ?? "#ffffff")),
-}));
+export const EXAMPLES: readonly Sketch[] = FACES.map((rows) =>
+  soften({ width: 8, height: 8, cells: rows.flatMap((row) => [...row].map((letter) => COLOURS[letter] ?? "#ffffff")) }),
+);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blank, colourAt, line, mirror, paint, region, resize, shrink, type Sketch, toPixels } from "./sketch";
+import { blank, colourAt, line, mirror, paint, region, resize, shrink, type Sketch, soften, toPixels } from "./sketch";
 
 const of = (...rows: string[]): Sketch => ({
   width: rows[0]?.length ?? 0,
@@ -48,6 +48,13 @@ it("keeps the drawing in more cells and in fewer", () => {
   expect(resize(sketch, 4, 4)).toEqual(of("aabb", "aabb", "ccdd", "ccdd"));
   expect(resize(resize(sketch, 6, 6), 2, 2)).toEqual(sketch);
   expect(resize(sketch, 2, 2)).toBe(sketch);
+});
+
+it("softens edges, keeps plain areas, and has an end", () => {
+  const edge = soften(of("00ff", "00ff", "00ff", "00ff"));
+  expect(edge.cells.slice(0, 4)).toEqual(["#000000", "#202020", "#dfdfdf", "#ffffff"]);
+  const plain = blank(8, 8, "#1a2b3c");
+  expect(soften(plain)).toBe(plain);
 });
 
 describe("a picture shrunk into cells", () => {

@@ -95,6 +95,32 @@ export function resize(sketch: Sketch, width: number, height: number): Sketch {
   return { width, height, cells };
 }
 
+const MIDDLE = 6; // how much more a cell counts than its neighbour to a side
+
+/** Each cell mixed a little with its neighbours: models have learned from shrunk photos, which have no hard edges. */
+export function soften(sketch: Sketch): Sketch {
+  const { width, height } = sketch;
+  const at = (x: number, y: number): number => {
+    const inside = { x: Math.min(width - 1, Math.max(0, x)), y: Math.min(height - 1, Math.max(0, y)) };
+    return Number.parseInt(colourAt(sketch, inside).slice(1), 16);
+  };
+  const weights = [1, MIDDLE, 1];
+  const cells = sketch.cells.map((_, index) => {
+    const sum = [0, 0, 0];
+    for (let down = 0; down < 3; down += 1) {
+      for (let across = 0; across < 3; across += 1) {
+        const level = at((index % width) + across - 1, Math.floor(index / width) + down - 1);
+        const weight = (weights[down] ?? 0) * (weights[across] ?? 0);
+        [level >> 16, (level >> 8) & 255, level & 255].forEach((value, channel) => {
+          sum[channel] = (sum[channel] ?? 0) + weight * value;
+        });
+      }
+    }
+    return hex(sum.map((value) => Math.round(value / (MIDDLE + 2) ** 2)));
+  });
+  return cells.every((colour, index) => colour === sketch.cells[index]) ? sketch : { ...sketch, cells };
+}
+
 /** RGBA pixels of any size shrunk into cells: the middle of the picture, cut to their shape, averaged over each cell.
  * What is transparent counts as white.
  */

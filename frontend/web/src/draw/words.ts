@@ -17,9 +17,12 @@ export const drawEn = {
   colour: (hex: string) => `Colour ${hex}`,
   ownColour: "A colour of your own",
   cells: "Cells",
-  cellsHint: { 8: "as it learned", 10: "", 12: "", 16: "finest" } as Record<number, string>,
+  cellsHint: "It learned whole faces of 8 × 8 cells; with more, a part of each picture is as large as a face.",
   load: "Load a picture",
+  picture: "Picture",
   example: "Example",
+  soften: "Soften",
+  softenHint: "Mixes each cell a little with its neighbours, as in a shrunk photo: answers look more like photos.",
   dropHere: "Let go to make it a sketch",
   how: "How to draw",
   answers: "Answers",
@@ -43,12 +46,10 @@ export const drawEn = {
   entropy: "Show where it guesses",
   entropyHint: "Dark: certain. Bright: a guess, in bits a pixel.",
   entropyOf: (number: number, seed: number) => `Where answer ${number}, seed ${seed}, is a guess`,
-  took: (seconds: string, model: string) => `${seconds} s, ${model}`,
   invented:
     "These faces are invented. Nobody's face is recovered from a few cells: do not use a result to say who somebody is.",
   none: "There is no model that draws here. Put one into the models folder and start Loupe again.",
   empty: "Your answers appear here, row by row.",
-  stream: "The answers come all at once from this server.",
 };
 
 type DrawWords = typeof drawEn;
@@ -70,9 +71,12 @@ export const drawRu: DrawWords = {
   colour: (hex) => `Цвет ${hex}`,
   ownColour: "Свой цвет",
   cells: "Клетки",
-  cellsHint: { 8: "как училась", 10: "", 12: "", 16: "мельче всего" },
+  cellsHint: "Модель училась на лицах из 8 × 8 клеток; если клеток больше, с лицо размером будет лишь часть рисунка.",
   load: "Взять снимок",
+  picture: "Снимок",
   example: "Пример",
+  soften: "Смягчить",
+  softenHint: "Каждая клетка немного смешивается с соседними, как на уменьшенном фото: ответы больше похожи на фото.",
   dropHere: "Отпустите, чтобы сделать наброском",
   how: "Как рисовать",
   answers: "Ответы",
@@ -96,10 +100,8 @@ export const drawRu: DrawWords = {
   entropy: "Показать, где догадки",
   entropyHint: "Тёмное — уверенно, светлое — догадка, в битах на точку.",
   entropyOf: (number, seed) => `Где ответ ${number}, зерно ${seed}, — догадка`,
-  took: (seconds, model) => `${seconds} с, ${model}`,
   invented:
     "Эти лица придуманы. По нескольким клеткам ничьё лицо не восстановить: не используйте результат, чтобы узнать человека.",
   none: "Здесь нет модели, которая рисует. Положите её в папку моделей и запустите Loupe снова.",
   empty: "Здесь строка за строкой появятся ответы.",
-  stream: "С этого сервера ответы приходят сразу целиком.",
 };
