@@ -95,7 +95,7 @@ def _evaluate_enlargers(
 ) -> None:
     from loupe.evaluation import Result, evaluate, evaluate_bicubic, find_benchmark
 
-    names = models or [info.name for info in list_models(settings) if info.kind == "enlarger"]
+    names = models or [info.name for info in list_models(settings, "enlarger")]
     results: list[Result] = []
     bicubic: dict[tuple[str, int], Result] = {}
     with progress_bars() as bars:
