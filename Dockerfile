@@ -2,7 +2,8 @@
 #   worker   components, training and pipelines: what steps of Kubeflow run
 #   serving  KServe's model server and transformer, TorchServe with Java
 #   web      the page and its server
-# Versions are locked by constraints.txt. On a GPU: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
+# Versions are locked by constraints.txt. TORCH_INDEX is the address of PyTorch's wheels for the CPU, or for a version of
+# CUDA, as PyTorch's page on installing names it. Without it pip takes torch from its usual index: with CUDA, and 4 GB more.
 
 # With a python3 that has venv and pip, of Debian or Ubuntu; pin it by digest in production
 ARG BASE_IMAGE=python:3.11-slim-bookworm
@@ -13,7 +14,7 @@ ENV PATH=/opt/loupe/bin:$PATH \
 
 # What makes environments stays behind here, and with it pip
 FROM base AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 ENV PIP_CONSTRAINT=/src/constraints.txt \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
