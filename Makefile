@@ -37,8 +37,9 @@ check-page: ## the page: types, unit tests, and that what is committed is what i
 	  test -z "$$(git status --porcelain -- frontend/web/dist)"; \
 	else echo "check-page: skipped, there is no npm with Node 20 or newer"; fi
 
-test: $(VENV)/.dev ## all tests, files side by side on up to four cores
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: $(VENV)/.dev ## all tests: those of the page by themselves, as they watch what passes; the others side by side
+	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile
 
 check-chart: $(VENV)/.dev ## that the chart's table of values and its schema are what values.yaml says
 	$(BIN)/python -m docs.chart_values --check
